@@ -1,0 +1,140 @@
+"""Propose: which token each position would take, greedily or drawn, and how probable the model finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Generators = torch.Generator | Sequence[torch.Generator | None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One proposed token for every position of the window.
+
+    Attributes:
+        tokens: (batch, window), long: the proposed token ids; never the mask token.
+        confidence: (batch, window), float32 or float64: probability of the proposed token.
+        logits: (batch, window, vocab), the dtype of `confidence`: what was scored; the mask token stands at -inf.
+        probabilities: (batch, window, vocab): softmax of `logits`.
+    """
+
+    tokens: Tensor
+    confidence: Tensor
+    logits: Tensor
+    probabilities: Tensor
+
+    def margin(self) -> Tensor:
+        """Probability of the likeliest token minus that of the runner-up, (batch, window); 1 with one token alone."""
+        if self.probabilities.shape[-1] < 2:
+            return torch.ones_like(self.confidence)
+        likeliest = self.probabilities.topk(2, dim=-1).values
+        return likeliest[..., 0] - likeliest[..., 1]
+
+    def negative_entropy(self) -> Tensor:
+        """Sum of p log p over the vocabulary in nats, (batch, window), at most 0."""
+        largest = self.logits.amax(dim=-1, keepdim=True)
+        # log p = logit - largest + log p(likeliest). A probability is 0 long before its logit reaches the bound:
+        # the clamp only keeps 0 * -inf from becoming NaN.
+        centred = (self.logits - largest).clamp_(min=-1e4)
+        return (centred.mul_(self.probabilities).sum(dim=-1) + self.probabilities.amax(dim=-1).log()).clamp(max=0)
+
+
+def propose(
+    logits: Tensor,
+    *,
+    mask_token_id: int,
+    temperature: float = 0.0,
+    top_p: float | None = None,
+    top_k: int | None = None,
+    score_proposal: bool = False,
+    generator: Generators = None,
+) -> Proposal:
+    """The proposal for every position of a window.
+
+    Args:
+        logits: (batch, window, vocab), any float dtype; left as they are.
+        mask_token_id: never proposed; its logit counts as -inf. May lie outside the vocabulary.
+        temperature: 0 takes the likeliest token (lowest id on a tie); otherwise tokens are drawn from
+            softmax(logits / temperature), cut down to `top_k` tokens and then to the nucleus of mass `top_p`.
+        score_proposal: describe the distribution that was drawn from; by default confidence, margin and
+            entropy are those of the model's own distribution, whatever the temperature.
+        generator: one generator for the batch, or one per row (None for a row that needs no noise).
+    """
+    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    values = logits.to(dtype, copy=True)
+    if 0 <= mask_token_id < values.shape[-1]:
+        values[..., mask_token_id] = -torch.inf
+    probabilities = values.softmax(dim=-1)
+    if temperature == 0:
+        tokens = values.argmax(dim=-1)
+    else:
+        shaped, drawn_from = values, probabilities
+        if temperature != 1 or top_k is not None or top_p is not None:
+            shaped = _nucleus(_keep_top_k(values / temperature, top_k), top_p)
+            drawn_from = shaped.softmax(dim=-1)
+        tokens = _draw(drawn_from, uniform(logits.shape[:2], generator, logits.device))
+        if score_proposal:
+            values, probabilities = shaped, drawn_from
+    confidence = probabilities.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+    return Proposal(tokens, confidence, values, probabilities)
+
+
+def uniform(shape: Sequence[int], generator: Generators, device: torch.device) -> Tensor:
+    """Uniform noise in [0, 1) of shape (batch, window), row by row where `generator` is a list.
+
+    With a generator per row, a row's noise does not depend on the rest of the batch; a row whose generator
+    is None gets zeros and consumes nothing. Noise is float64 (float32 where the device has no float64).
+
+    Raises:
+        ValueError: the list holds another number of generators than the batch has rows.
+    """
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    if generator is None or isinstance(generator, torch.Generator):
+        home = device if generator is None else generator.device
+        return torch.rand(tuple(shape), generator=generator, device=home, dtype=dtype).to(device)
+    batch, window = shape
+    if len(generator) != batch:
+        raise ValueError(f"got {len(generator)} generators for a batch of {batch} rows; give one per row")
+    # Drawing from separate generators is the one thing that can't be done for all rows at once.
+    rows = [
+        torch.zeros(window, dtype=dtype)
+        if source is None
+        else torch.rand(window, generator=source, device=source.device, dtype=dtype)
+        for source in generator
+    ]
+    return torch.stack([row.to(device) for row in rows])
+
+
+def _keep_top_k(values: Tensor, top_k: int | None) -> Tensor:
+    if top_k is None or top_k >= values.shape[-1]:
+        return values
+    smallest_kept = values.topk(top_k, dim=-1).values[..., -1:]
+    return values.masked_fill(values < smallest_kept, -torch.inf)
+
+
+def _nucleus(values: Tensor, top_p: float | None) -> Tensor:
+    if top_p is None or top_p >= 1:
+        return values
+    ordered, order = values.sort(dim=-1, descending=True, stable=True)
+    mass = ordered.softmax(dim=-1)
+    # A token stays while the mass before it is below top_p, so the likeliest one always does.
+    dropped = mass.cumsum(dim=-1) - mass >= top_p
+    return values.masked_fill(torch.zeros_like(dropped).scatter(-1, order, dropped), -torch.inf)
+
+
+def _draw(probabilities: Tensor, noise: Tensor) -> Tensor:
+    """Tokens drawn from `probabilities`, (batch, window), with one uniform number per position.
+
+    Inverting the distribution function needs one number where the Gumbel-max trick needs one per vocabulary entry,
+    and gives the same distribution.
+    """
+    reached = probabilities.cumsum(dim=-1, dtype=noise.dtype)
+    target = noise.unsqueeze(-1) * reached[..., -1:]
+    # Rounding can lift the target to the total itself, behind which there is no token.
+    target = torch.minimum(target, torch.nextafter(reached[..., -1:], torch.zeros_like(target)))
+    # The first token whose cumulative probability exceeds the target; a token of probability 0 never does so first.
+    return torch.searchsorted(reached, target, right=True).squeeze(-1).clamp(max=probabilities.shape[-1] - 1)

@@ -1,0 +1,54 @@
+"""Threshold: everything that is sure enough is committed at once."""
+
+from __future__ import annotations
+
+import math
+
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor
+
+from .scheduling_utils import Step, UnmaskingScheduler
+from .scores import SCORES
+from .selection import surest
+from .validation import check_choice, check_range
+
+
+class ThresholdScheduler(UnmaskingScheduler):
+    """Commits every token whose score reaches a threshold, or the surest one where none does.
+
+    The parallel decoding rule of Fast-dLLM (arXiv 2505.22618), which compares with >=; SDAR, LLaDA 2 and others
+    compare with >, which `strict=True` does.
+
+    Args:
+        threshold: what the score must reach, 0.9 by default. For `score="entropy"` an entropy in nats that must not be
+            exceeded. Given as None it is taken from the call of `step`.
+        score: "confidence", "margin", "entropy", "random" or "left_to_right".
+        strict: True leaves out scores that equal the threshold.
+        temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        *,
+        threshold: float | None = 0.9,
+        score: str = "confidence",
+        strict: bool = False,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        score_proposal: bool = False,
+    ) -> None:
+        check_range("threshold", threshold, -math.inf, math.inf, "a number")
+        check_choice("score", score, SCORES)
+        self._threshold, self._strict, self.score_name = threshold, bool(strict), score
+        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+
+    def select(self, step: Step, scores: Tensor) -> Tensor:
+        threshold = self._threshold if self._threshold is not None else step.threshold
+        if threshold is None:
+            raise ValueError("threshold=None: give a number to the constructor or to step()")
+        # Scores grow with sureness, so a bound on the entropy from above is one on its negative from below.
+        bound = -threshold if self.score_name == "entropy" else threshold
+        enough = step.masked & ((scores > bound) if self._strict else (scores >= bound))
+        return enough | (surest(scores, step.masked, 1) & ~enough.any(dim=1, keepdim=True))

@@ -1,0 +1,288 @@
+"""The base class of all unmasking schedulers, and what a step returns."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from diffusers.configuration_utils import ConfigMixin
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from diffusers.utils.outputs import BaseOutput
+from torch import Tensor
+
+from .proposals import Generators, Proposal, propose
+from .scores import score
+from .state import SampleState
+from .validation import check_count, check_range
+
+
+@dataclass
+class UnmaskingSchedulerOutput(BaseOutput):
+    """What one step of a scheduler returns.
+
+    Attributes:
+        prev_sample: (batch, window), long: the sample after this step.
+        transfer_index: bool (batch, window): positions committed in this step.
+        remask_index: bool (batch, window): positions that this step turned back into masks.
+        editing_transfer_index: the same positions under the name by which diffusers' `LLaDA2Pipeline` applies them.
+        sampled_tokens: (batch, window), long: the proposed tokens, at every position.
+        sampled_probs: (batch, window): probability of each proposed token.
+        invalid: bool (batch,): rows with a masked position whose score is not finite, as NaN logits make it.
+    """
+
+    prev_sample: Tensor
+    transfer_index: Tensor
+    remask_index: Tensor
+    editing_transfer_index: Tensor
+    sampled_tokens: Tensor
+    sampled_probs: Tensor
+    invalid: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step as the decisions of a scheduler see it: tensors over (batch, window), the mask id, the noise source."""
+
+    sample: Tensor
+    masked: Tensor
+    mask_token_id: int
+    generator: Generators
+    threshold: float | None
+
+
+class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
+    """Decides which masked tokens of a window to commit at each step, and which committed ones to mask again.
+
+    A scheduler never calls the model, never shifts logits and knows nothing of prompts. One step takes four decisions,
+    each a method that a subclass may replace: `propose` (which token at each position), `score` (how sure), `select`
+    (which positions to commit) and `revise` (which committed positions to mask again).
+
+    Arguments that all schedulers share, all keyword-only:
+
+    Args:
+        temperature: of the proposal; 0 is greedy. Left at None it is taken from the call of `step`, else 0.
+        top_p: nucleus of the proposal, in (0, 1]; None as for temperature, else no limit.
+        top_k: number of tokens the proposal is drawn from, at least 1; None as for `top_p`.
+        score_proposal: score the distribution that tokens are drawn from (as Dream's sampler does) instead of the
+            model's own. By default confidence, margin and entropy ignore temperature, `top_p` and `top_k`.
+
+    Raises:
+        ValueError: an argument lies outside its range.
+    """
+
+    order = 1
+    score_name = "confidence"
+    #: "window": the loop hands over one block at a time; "sequence": everything generated so far, growing by blocks.
+    scope = "window"
+
+    num_inference_steps: int | None
+    timesteps: Tensor
+
+    def _configure(
+        self,
+        *,
+        temperature: float | None,
+        top_p: float | None,
+        top_k: int | None,
+        score_proposal: bool,
+        num_inference_steps: int | None = None,
+    ) -> None:
+        """Validate and keep the shared arguments; every constructor calls it."""
+        check_range("temperature", temperature, 0, math.inf, "a finite number of at least 0", upper_open=True)
+        check_range("top_p", top_p, 0, 1, "in (0, 1]", lower_open=True)
+        check_count("top_k", top_k)
+        check_count("num_inference_steps", num_inference_steps)
+        self._temperature, self._top_p, self._top_k = temperature, top_p, top_k
+        self._score_proposal = bool(score_proposal)
+        self._given_steps = num_inference_steps
+        self._state = self._new_state()
+        self.set_timesteps()
+
+    # -- what a loop calls -------------------------------------------------------------------------------------------
+
+    def set_timesteps(
+        self,
+        num_inference_steps: int | None = None,
+        device: str | torch.device | None = None,
+        block_length: int = 32,
+    ) -> None:
+        """Prepare for decoding windows of `block_length` tokens; forgets every sample seen so far.
+
+        Args:
+            num_inference_steps: steps per block, used by schedulers that spread a quota over steps and were not told
+                otherwise by their constructor.
+            device: where `timesteps` is put.
+            block_length: tokens in a window.
+
+        Raises:
+            ValueError: a number is below 1.
+        """
+        check_count("num_inference_steps", num_inference_steps)
+        check_count("block_length", block_length, optional=False)
+        self.num_inference_steps = self._steps_per_block(num_inference_steps, block_length)
+        steps = block_length if self.num_inference_steps is None else self.num_inference_steps
+        self.timesteps = torch.arange(steps - 1, -1, -1, device=device)
+        self._state.reset()
+
+    def start_block(self) -> None:
+        """Tell the scheduler that the next sample is a new block (with `scope` "sequence": the old window, grown)."""
+        if self.scope == "sequence":
+            self._state.restart("step_index")
+        else:
+            self._state.reset()
+
+    @torch.no_grad()
+    def step(
+        self,
+        model_output: Tensor,
+        timestep: int | Tensor,
+        sample: Tensor,
+        *,
+        mask_token_id: int,
+        generator: Generators = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        sampling_method: str = "auto",
+        threshold: float | None = None,
+        editing_threshold: float | None = None,
+        minimal_topk: int | None = None,
+        prompt_mask: Tensor | None = None,
+        return_dict: bool = True,
+    ) -> UnmaskingSchedulerOutput | tuple[Tensor, ...]:
+        """Commit some masked tokens of `sample`, and mask others again if the method does so.
+
+        Args:
+            model_output: (batch, window, vocab) logits aligned with `sample`, any float dtype.
+            timestep: entry of `timesteps`. The methods here count steps by the samples they see and do not read it.
+            sample: (batch, window), long; editable positions hold `mask_token_id`.
+            mask_token_id: id of the mask token; it is never proposed.
+            generator: noise source for the batch, or a list with one per row (None for a row that is finished).
+            temperature, top_p, top_k, threshold: used where the constructor left its own at None.
+            sampling_method: "greedy" proposes the likeliest token whatever the temperature; any other value draws.
+            editing_threshold, minimal_topk: accepted because diffusers' `LLaDA2Pipeline` passes them; not used.
+            prompt_mask: bool (window,), positions of the window that belong to the prompt and stay as they are.
+            return_dict: False returns the fields of the output as a tuple.
+
+        Returns:
+            The new sample and what was decided; `sample` itself is not changed.
+
+        Raises:
+            ValueError: shapes do not fit together.
+        """
+        if model_output.dim() != 3 or model_output.shape[:2] != sample.shape:
+            raise ValueError(
+                f"model_output has shape {tuple(model_output.shape)} and sample {tuple(sample.shape)}; "
+                "they should be (batch, window, vocab) and (batch, window)"
+            )
+        masked = sample == mask_token_id
+        if prompt_mask is not None:
+            masked = masked & ~prompt_mask
+        fresh = self._state.follow(sample)
+        self._state["initial_masked"] = torch.where(fresh, masked.sum(dim=1), self._state["initial_masked"])
+        self._begin_step(masked)
+
+        step = Step(sample, masked, mask_token_id, generator, threshold)
+        greedy = sampling_method == "greedy"
+        proposal = self.propose(
+            step,
+            model_output,
+            temperature=0.0 if greedy else _first(self._temperature, temperature, 0.0),
+            top_p=_first(self._top_p, top_p, None),
+            top_k=_first(self._top_k, top_k, None),
+        )
+        scores = self.score(step, proposal)
+        transfer_index = self.select(step, scores) & masked
+        committed = torch.where(transfer_index, proposal.tokens, sample)
+        remask_index = self.revise(step, proposal, committed, transfer_index)
+        # A token committed and masked again in the same step was, in effect, not committed.
+        transfer_index = transfer_index & ~remask_index
+        remask_index = remask_index & ~masked
+        prev_sample = torch.where(transfer_index, proposal.tokens, sample).masked_fill(remask_index, mask_token_id)
+
+        self._state["step_index"] = self._state["step_index"] + masked.any(dim=1)
+        self._state.returned(prev_sample)
+        output = UnmaskingSchedulerOutput(
+            prev_sample=prev_sample,
+            transfer_index=transfer_index,
+            remask_index=remask_index,
+            editing_transfer_index=remask_index,
+            sampled_tokens=proposal.tokens,
+            sampled_probs=proposal.confidence,
+            invalid=(masked & ~(scores.isfinite() & proposal.confidence.isfinite())).any(dim=1),
+        )
+        return output if return_dict else output.to_tuple()
+
+    # -- the four decisions ------------------------------------------------------------------------------------------
+
+    def propose(
+        self, step: Step, model_output: Tensor, *, temperature: float, top_p: float | None, top_k: int | None
+    ) -> Proposal:
+        """The token that every position would take."""
+        return propose(
+            model_output,
+            mask_token_id=step.mask_token_id,
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+            score_proposal=self._score_proposal,
+            generator=step.generator,
+        )
+
+    def score(self, step: Step, proposal: Proposal) -> Tensor:
+        """How sure the proposal is at every position, (batch, window); higher is surer."""
+        return score(self.score_name, proposal, step.generator)
+
+    def select(self, step: Step, scores: Tensor) -> Tensor:
+        """The masked positions to commit, bool (batch, window): at least one in every row that has any."""
+        raise TypeError(f"{type(self).__name__} does not say which positions to commit: define select(step, scores)")
+
+    def revise(self, step: Step, proposal: Proposal, committed: Tensor, transfer_index: Tensor) -> Tensor:
+        """The positions to mask again after committing, bool (batch, window). By default none.
+
+        Args:
+            committed: (batch, window), long: the sample with the selected tokens in place.
+            transfer_index: bool (batch, window): the positions that were selected.
+        """
+        return torch.zeros_like(step.masked)
+
+    # -- state -------------------------------------------------------------------------------------------------------
+
+    def _new_state(self) -> SampleState:
+        """The memory this method needs; every method counts its steps and the masks that it began with."""
+        return SampleState({"step_index": 0, "initial_masked": 0})
+
+    def _begin_step(self, masked: Tensor) -> None:
+        """A hook for methods that update their memory before anything is decided."""
+
+    def _steps_per_block(self, num_inference_steps: int | None, block_length: int) -> int | None:
+        """Steps that a block takes, where the method fixes them beforehand; None where they depend on the logits."""
+        return None
+
+    # -- configuration -----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_config(cls, config: Any = None, return_unused_kwargs: bool = False, **kwargs: Any) -> Any:
+        """Build a scheduler from another's config; keyword arguments win over what the config says.
+
+        `k` and `num_inference_steps` are two ways to say the same thing: naming one sets the other of the config aside.
+        """
+        for name, other in (("k", "num_inference_steps"), ("num_inference_steps", "k")):
+            if kwargs.get(name) is not None and kwargs.get(other) is None and isinstance(config, dict):
+                config = {key: value for key, value in config.items() if key != other}
+        return super().from_config(config, return_unused_kwargs, **kwargs)
+
+    @classmethod
+    def _get_compatibles(cls) -> list[type[Self]]:
+        # diffusers looks for these names in its own package only.
+        from . import scheduler_class, scheduler_names
+
+        classes: list[Any] = [scheduler_class(name) for name in scheduler_names()]
+        return classes if cls in classes else [cls, *classes]
+
+
+def _first(own: Any, called: Any, default: Any) -> Any:
+    """The constructor's value if it was given one, else the call's, else the default."""
+    return own if own is not None else called if called is not None else default

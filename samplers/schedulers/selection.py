@@ -1,0 +1,51 @@
+"""Select: which of the scored positions are taken, and how many make a quota."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def ranks(scores: Tensor, eligible: Tensor) -> Tensor:
+    """Rank of each position among the eligible ones of its row, surest first, (batch, window), long.
+
+    Equal scores rank by position, the lowest first. Positions that are not eligible rank behind all others.
+    """
+    # The clamp lifts an eligible score of -inf above those that are not eligible.
+    bounded = scores.clamp(min=torch.finfo(scores.dtype).min).masked_fill(~eligible, -torch.inf)
+    order = bounded.argsort(dim=1, descending=True, stable=True)
+    places = torch.arange(scores.shape[1], device=scores.device).expand(order.shape)
+    return torch.empty_like(order).scatter_(1, order, places)
+
+
+def surest(scores: Tensor, eligible: Tensor, count: Tensor | int) -> Tensor:
+    """The `count` eligible positions with the highest scores, bool (batch, window).
+
+    Args:
+        scores: (batch, window), any float dtype.
+        eligible: bool (batch, window).
+        count: (batch,) or one number for all rows; more than there are takes all.
+    """
+    limit = count.unsqueeze(1) if isinstance(count, Tensor) else count
+    return (ranks(scores, eligible) < limit) & eligible
+
+
+def even_quota(masked: Tensor, steps_left: Tensor) -> Tensor:
+    """How many of `masked` (batch,) tokens to commit now if `steps_left` (batch,) steps share them evenly.
+
+    Rounding up at every step gives each of S steps m // S tokens and the first m mod S of them one more, in integers,
+    and the sum is m. With no steps left everything is due.
+    """
+    return (masked + steps_left.clamp(min=1) - 1) // steps_left.clamp(min=1)
+
+
+def linear_time_fractions(num_inference_steps: int, eps: float) -> Tensor:
+    """Share of the masked tokens that each step commits under Dream's schedule, (num_inference_steps,), float32.
+
+    With t = linspace(1, eps, S + 1), step i commits 1 - t[i+1] / t[i] of what is masked, the last step all of it
+    (Dream 7B, arXiv 2508.15487; the `linear_time` rule of its released sampler).
+    """
+    times = torch.linspace(1, eps, num_inference_steps + 1, dtype=torch.float32)
+    fractions = 1 - times[1:] / times[:-1]
+    fractions[-1] = 1
+    return fractions

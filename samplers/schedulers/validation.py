@@ -1,0 +1,40 @@
+"""Checks of constructor arguments: one clear line that names the value and what would have been right."""
+
+from __future__ import annotations
+
+import math
+
+
+def check_count(name: str, value: int | None, *, optional: bool = True) -> None:
+    """Raise ValueError unless `value` is a whole number of at least 1 (or None, if `optional`)."""
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}={value!r} should be a whole number of at least 1")
+
+
+def check_range(
+    name: str,
+    value: float | None,
+    low: float,
+    high: float,
+    wanted: str,
+    *,
+    lower_open: bool = False,
+    upper_open: bool = False,
+) -> None:
+    """Raise ValueError unless `value` lies between `low` and `high` (or is None); `wanted` says the range in words."""
+    if value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    inside = (
+        number and low <= value <= high and not (lower_open and value == low) and not (upper_open and value == high)
+    )
+    if not inside:
+        raise ValueError(f"{name}={value!r} should be {wanted}")
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} should be one of {', '.join(choices)}")
