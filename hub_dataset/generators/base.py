@@ -1,0 +1,55 @@
+"""What every task type provides, and the question it hands out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ..configs import TaskConfig
+    from ..randomness import Stream
+
+MASK = "[MASK]"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question with an answer, before its prompt is worded.
+
+    `fields` fills the prompt's placeholders; `scoring` holds the reference's keys beside `scorer` and `task`;
+    `identity` is equal for questions that are the same in substance, whatever their wording; `used` are the items
+    or words that a one-shot example of this question must not contain.
+    """
+
+    fields: Mapping[str, str]
+    answer: str
+    scoring: Mapping[str, Any]
+    output_format: str
+    length: int
+    identity: Hashable
+    used: frozenset[str]
+
+
+class Generator(Protocol):
+    """Draws questions of one task for one split."""
+
+    def draw(self, draw: Stream, length: int, avoid: frozenset[str]) -> Question:
+        """A question of `length`, drawn from the stream alone, that contains nothing of `avoid`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TaskType:
+    """A kind of task as configs name it.
+
+    `scorer` is what its references name; `placeholders` must all stand in the prompt, others must not; `settings` are
+    the config keys it needs beyond the common ones; `make(config, split)` returns the generator; `limits(config)`
+    yields what is wrong with the settings as (key, message) pairs.
+    """
+
+    scorer: str
+    placeholders: frozenset[str]
+    settings: frozenset[str]
+    make: Callable[[TaskConfig, str], Generator]
+    limits: Callable[[TaskConfig], list[tuple[str, str]]]

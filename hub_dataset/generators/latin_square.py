@@ -1,0 +1,74 @@
+"""Latin squares over symbols drawn from A–Z and 0–9."""
+
+from __future__ import annotations
+
+import string
+from functools import cache
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+from ..randomness import Stream, draw_index
+from .base import MASK, Question, TaskType
+
+if TYPE_CHECKING:
+    from ..configs import TaskConfig
+
+SYMBOLS = string.ascii_uppercase + string.digits
+LARGEST = 4
+
+Square = tuple[tuple[int, ...], ...]
+
+
+@cache
+def latin_squares(size: int) -> tuple[Square, ...]:
+    """All Latin squares over 0 … size − 1, in lexicographic order: 1, 2, 12, 576 for sizes 1 to 4."""
+    rows = list(permutations(range(size)))
+    squares: list[Square] = [()]
+    for _ in range(size):
+        squares = [
+            (*square, row)
+            for square in squares
+            for row in rows
+            if all(above[column] != row[column] for above in square for column in range(size))
+        ]
+    return tuple(squares)
+
+
+class LatinSquareGenerator:
+    """Draws the symbols, then one of all Latin squares over them as the answer."""
+
+    def draw(self, draw: Stream, length: int, avoid: frozenset[str]) -> Question:
+        symbols: list[str] = []
+        while len(symbols) < length:
+            symbol = SYMBOLS[draw_index(draw, len(SYMBOLS))]
+            if symbol not in avoid and symbol not in symbols:
+                symbols.append(symbol)
+        squares = latin_squares(length)
+        square = squares[draw_index(draw, len(squares))]
+        return Question(
+            fields={"symbols": ", ".join(symbols), "size": str(length)},
+            answer="\n".join(",".join(symbols[cell] for cell in row) for row in square),
+            scoring={"symbols": symbols},
+            output_format="\n".join([",".join([MASK] * length)] * length),
+            length=length,
+            identity=frozenset(symbols),
+            used=frozenset(symbols),
+        )
+
+
+def _limits(config: TaskConfig) -> list[tuple[str, str]]:
+    keys = ["min_length", "max_length"] + (["example_min_length", "example_max_length"] if config.shots else [])
+    return [
+        (key, f"{getattr(config, key)} is not a size from 1 to {LARGEST}")
+        for key in keys
+        if not 1 <= getattr(config, key) <= LARGEST
+    ]
+
+
+LATIN_SQUARE = TaskType(
+    scorer="latin_square",
+    placeholders=frozenset({"symbols", "size"}),
+    settings=frozenset(),
+    make=lambda config, split: LatinSquareGenerator(),
+    limits=_limits,
+)

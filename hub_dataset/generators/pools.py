@@ -1,0 +1,96 @@
+"""Where list items come from: people and single letters."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ..randomness import Stream
+
+SOURCES = Path(__file__).resolve().parent.parent / "sources"
+
+
+class Pool(Protocol):
+    """A supply of distinct items."""
+
+    @property
+    def size(self) -> int:
+        """How many items a row (question, example and new items together) may use without running dry."""
+        ...
+
+    def draw(self, draw: Stream, count: int, avoid: frozenset[str]) -> list[str]:
+        """`count` distinct items that contain no word of `avoid`."""
+        ...
+
+    def words(self, items: Iterable[str]) -> frozenset[str]:
+        """The words that these items use up."""
+        ...
+
+
+class People:
+    """People with a first and a last name; a row may repeat a name, but never a person.
+
+    `test` has lists of its own; `train` and `validation` draw from others that share no word with them.
+    """
+
+    def __init__(self, split: str) -> None:
+        kind = "test" if split == "test" else "train"
+        self.first_names = _read_list(f"first_names_{kind}.txt")
+        self.last_names = _read_list(f"last_names_{kind}.txt")
+
+    @property
+    def size(self) -> int:
+        # An example shares no name with its question, so the shorter list is what a row can use up.
+        return min(len(self.first_names), len(self.last_names))
+
+    def draw(self, draw: Stream, count: int, avoid: frozenset[str]) -> list[str]:
+        first_names, last_names = self.first_names, self.last_names
+        people: list[str] = []
+        while len(people) < count:
+            first = first_names[int(draw() * len(first_names))]
+            last = last_names[int(draw() * len(last_names))]
+            if first in avoid or last in avoid:
+                continue
+            person = f"{first} {last}"
+            if person not in people:
+                people.append(person)
+        return people
+
+    def words(self, items: Iterable[str]) -> frozenset[str]:
+        return frozenset(" ".join(items).split())
+
+
+class Letters:
+    """The capital letters A to Z, the same in every split."""
+
+    letters = string.ascii_uppercase
+
+    def __init__(self, split: str) -> None:
+        del split
+
+    @property
+    def size(self) -> int:
+        return len(self.letters)
+
+    def draw(self, draw: Stream, count: int, avoid: frozenset[str]) -> list[str]:
+        chosen: list[str] = []
+        while len(chosen) < count:
+            letter = self.letters[int(draw() * len(self.letters))]
+            if letter not in avoid and letter not in chosen:
+                chosen.append(letter)
+        return chosen
+
+    def words(self, items: Iterable[str]) -> frozenset[str]:
+        return frozenset(items)
+
+
+POOLS: dict[str, Callable[[str], Pool]] = {"people": People, "letters": Letters}
+
+
+@cache
+def _read_list(name: str) -> tuple[str, ...]:
+    return tuple((SOURCES / name).read_text(encoding="utf-8").split())

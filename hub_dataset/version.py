@@ -1,0 +1,7 @@
+"""The version of the data, which is apart from the package's.
+
+Major when a row of `test` changes (only then do the random streams change), minor when configs or columns are
+added, patch for the card.
+"""
+
+DATA_VERSION = "1.0.0"

@@ -1,0 +1,209 @@
+"""Tests of the rows: schema, splits, determinism, examples, and the recorded checksums."""
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+import hub_dataset
+from hub_dataset import build_rows, checksum, config_names, default_task_names, iterate_rows, task_info
+from hub_dataset.checks import read_checksums
+from hub_dataset.rows import COLUMNS, canonical_line
+
+ROOT = Path(hub_dataset.__file__).resolve().parent.parent
+ALL = config_names()
+DEFAULT = default_task_names()
+
+
+def lists_of(row):
+    """The input lists of a row: the example's and the question's."""
+    prompts = [message["content"] for message in row["messages"] if message["role"] == "user"]
+    return [json.loads(prompt[prompt.index("[") : prompt.index("]") + 1]) for prompt in prompts]
+
+
+def test_configs_are_those_of_the_benchmark():
+    operations = "copy reverse sort shuffle insert_index insert_random remove_index remove_random replace_index"
+    operations = [*operations.split(), "replace_random"]
+    waiting = [f"waiting_line_{name}" for name in operations]
+    assert [*waiting, "puzzle_latin_square_n4", "puzzle_sudoku_n4_12"] == DEFAULT
+    long = [f"waiting_line_n15_{name}" for name in operations]
+    studied = [
+        f"case_study_{name}_n{length}"
+        for name in ("copy", "replace_index", "replace_random", "shuffle")
+        for length in (6, 8, 10, 12, 14, 16)
+    ]
+    assert DEFAULT + long + studied == ALL
+
+
+@pytest.mark.parametrize(
+    ("config", "rows", "tokens", "lengths"),
+    [
+        *[(name, 100, 32, {3: 25, 4: 25, 5: 25, 6: 25}) for name in DEFAULT[:10]],
+        ("puzzle_latin_square_n4", 100, 64, {4: 100}),
+        ("puzzle_sudoku_n4_12", 108, 64, {4: 108}),
+        ("waiting_line_n15_sort", 100, 128, {15: 100}),
+        ("case_study_shuffle_n16", 100, 80, {16: 100}),
+    ],
+)
+def test_test_split_has_the_published_size(config, rows, tokens, lengths):
+    built = build_rows(config)
+    assert len(built) == task_info(config).rows == rows
+    assert Counter(row["length"] for row in built) == lengths
+    assert {row["max_new_tokens"] for row in built} == {task_info(config).max_new_tokens} == {tokens}
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_rows_follow_the_schema(config):
+    task = task_info(config)
+    for number, row in enumerate(build_rows(config)):
+        assert list(row) == list(COLUMNS)
+        assert [type(value) for value in row.values()] == list(COLUMNS.values())
+        assert row["id"] == f"{config}-test-{number:04d}"
+        assert (row["task"], row["category"]) == (config, task.category)
+        assert [message["role"] for message in row["messages"]] == ["user", "assistant", "user"]
+        assert row["messages"][-1]["content"] == row["prompt"]
+        assert "{" not in row["prompt"]
+        reference = json.loads(row["reference"])
+        assert reference["scorer"] == task.scorer
+        assert reference["task"] == config
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_rebuilt_rows_have_the_recorded_checksum(config):
+    rows = build_rows(config)
+    assert checksum(rows) == read_checksums()[config]["test"]
+    lines = "".join(canonical_line(row) + "\n" for row in rows)
+    assert checksum(rows) == sha256(lines.encode()).hexdigest()
+
+
+def test_checksums_are_recorded_for_every_config_and_no_other():
+    assert list(read_checksums()) == ALL
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_no_question_is_asked_twice(config):
+    for split, rows in (("test", None), ("train", 300)):
+        prompts = [row["prompt"] for row in build_rows(config, split, rows)]
+        assert len(prompts) == len(set(prompts))
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_train_and_validation_contain_no_question_of_test(config):
+    questions = {row["prompt"] for row in build_rows(config)}
+    for split in ("train", "validation"):
+        for row in build_rows(config, split, 300):
+            assert not questions & {message["content"] for message in row["messages"]}
+
+
+def test_train_holds_no_latin_square_over_the_symbols_of_test():
+    config = "puzzle_latin_square_n4"
+    tested = {frozenset(json.loads(row["reference"])["symbols"]) for row in build_rows(config)}
+    assert len(tested) == 100
+    for row in islice(iterate_rows(config, "train", 10**6), 3000):
+        for message in row["messages"][::2]:
+            symbols = message["content"].split("symbols ")[1].split(":")[0]
+            assert frozenset(symbols.split(", ")) not in tested
+
+
+def test_names_of_test_do_not_occur_in_train():
+    def words(split):
+        return {
+            word
+            for row in build_rows("waiting_line_copy", split, 100)
+            for person in lists_of(row)[1]
+            for word in person.split()
+        }
+
+    assert not words("test") & words("train")
+    assert words("validation") & words("train")
+
+
+@pytest.mark.parametrize("config", [name for name in ALL if not name.startswith("puzzle")])
+def test_example_shares_no_word_with_its_question_and_has_a_length_of_its_own(config):
+    rows = build_rows(config)
+    for row in rows:
+        example, question = lists_of(row)
+        assert not set(" ".join(example).split()) & set(" ".join(question).split())
+    assert {len(lists_of(row)[0]) for row in rows} == {3, 4, 5, 6}
+
+
+@pytest.mark.parametrize("config", DEFAULT)
+def test_examples_differ_from_row_to_row(config):
+    assert len({row["messages"][0]["content"] for row in build_rows(config)}) >= 95
+
+
+@pytest.mark.parametrize("config", DEFAULT[:10])
+def test_prompt_says_where_position_0_is_and_names_the_output_format_last(config):
+    prompt = build_rows(config, rows=1)[0]["prompt"]
+    assert "from the front (position 0) to the back" in prompt
+    assert prompt.splitlines()[-1] == 'Reply with the final list only, in the form ["name", "name", ...].'
+
+
+@pytest.mark.parametrize("config", [name for name in ALL if name.startswith("case_study")])
+def test_case_study_answers_fit_even_when_every_character_is_a_token(config):
+    assert max(len(row["answer"]) for row in build_rows(config)) <= task_info(config).max_new_tokens
+
+
+@pytest.mark.parametrize("config", ["waiting_line_sort", "puzzle_latin_square_n4", "puzzle_sudoku_n4_12"])
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_fewer_rows_are_the_beginning_of_more(config, split):
+    assert build_rows(config, split, 7) == build_rows(config, split, 50)[:7]
+
+
+def test_splits_have_streams_of_their_own():
+    first = {split: build_rows("case_study_copy_n6", split, 1)[0]["prompt"] for split in hub_dataset.rows.SPLITS}
+    assert len(set(first.values())) == 3
+
+
+def test_alias_with_slash_or_dash_is_accepted():
+    assert build_rows("waiting_line/copy", rows=1) == build_rows("waiting-line-copy", rows=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("waiting_line_cpy",), "unknown task 'waiting_line_cpy'; did you mean 'waiting_line_copy'"),
+        (("?",), "unknown task '?'"),
+        (("waiting_line_copy", "dev"), "unknown split 'dev'; it is one of test, train, validation"),
+        (("waiting_line_copy", "test", 101), "has 100 rows, not 101"),
+        (("waiting_line_copy", "train", 0), "rows is 0; it must be a whole number"),
+        (("waiting_line_copy", "train", 2.5), "rows is 2.5; it must be a whole number"),
+    ],
+)
+def test_wrong_arguments_are_refused_at_the_call(arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        iterate_rows(*arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_importing_and_building_loads_nothing_heavy():
+    heavy = ("torch", "numpy", "datasets", "evaluate", "click", "pyarrow")
+    code = (
+        "import sys, hub_dataset; hub_dataset.build_rows('waiting_line_copy');"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_rows_are_the_same_under_another_hash_seed():
+    code = "import hub_dataset as h; print([h.checksum(h.build_rows(c, 'train', 20)) for c in h.default_task_names()])"
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert outputs[0] == outputs[1]
+    assert outputs[0].strip() == str([checksum(build_rows(name, "train", 20)) for name in DEFAULT])
