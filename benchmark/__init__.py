@@ -1,0 +1,1 @@
+"""Runs models, schedulers and tasks together: theory, results and reports."""
