@@ -1,0 +1,116 @@
+"""The command line `parallelbench`: run, report, list."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+RESULTS = Path("results")
+
+
+class _Group(click.Group):
+    """Turns what users get wrong into one line and exit code 2."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.Abort:
+            sys.exit(130)
+        except click.ClickException as error:
+            click.echo(f"Error: {error.format_message()}", err=True)
+            sys.exit(2)
+        except ValueError as error:
+            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="parallelbench")
+def main() -> None:
+    """Measures how much quality a diffusion LLM loses when it decodes several tokens per step."""
+
+
+@main.command()
+@click.option("--model", "models", multiple=True, default=("ideal",), show_default=True, help="Model; repeatable.")
+@click.option("--task", "tasks", multiple=True, help="Task, or a pattern such as 'waiting_line_*'; repeatable.")
+@click.option(
+    "--scheduler",
+    "schedulers",
+    multiple=True,
+    help="Scheduler by name: the protocol's sweep of it; or with parameters, as in entropy:k=4. Repeatable.",
+)
+@click.option("--samples", type=click.IntRange(min=1), help="Only the first so many questions of each task.")
+@click.option("--block-length", type=click.IntRange(min=1), help="Length of the blocks, for all schedulers.")
+@click.option("--max-new-tokens", type=click.IntRange(min=1), help="Length of the answers; by default the protocol's.")
+@click.option("--temperature", type=click.FloatRange(min=0), help="Of the proposals; by default the model's own.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other samples.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=100, show_default=True, help="Changes no result.")
+@click.option("--output", type=click.Path(path_type=Path), help="Directory of the run; by default one under results/.")
+@click.option("--fresh", is_flag=True, help="Start anew instead of going on with what is in the directory.")
+def run(
+    models: tuple[str, ...],
+    tasks: tuple[str, ...],
+    schedulers: tuple[str, ...],
+    samples: int | None,
+    block_length: int | None,
+    max_new_tokens: int | None,
+    temperature: float | None,
+    seed: int,
+    batch_size: int,
+    output: Path | None,
+    fresh: bool,
+) -> None:
+    """Run models x schedulers x tasks, then print the table and draw the trade-off.
+
+    Run without options it takes the ideal model, the twelve tasks whose answers can be enumerated, and all schedulers
+    with the published protocol's settings. A run that was interrupted goes on when the same command is given again.
+
+    \b
+    Example:
+      parallelbench run --task waiting_line_shuffle --scheduler entropy --scheduler threshold:threshold=0.8
+    """
+    from .commands import run_benchmark
+
+    run_benchmark(
+        models=list(dict.fromkeys(models)),
+        task_patterns=list(tasks),
+        specifications=list(schedulers),
+        samples=samples,
+        block_length=block_length,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        seed=seed,
+        batch_size=batch_size,
+        output=output,
+        fresh=fresh,
+        results=RESULTS,
+    )
+
+
+@main.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+def report(directory: Path) -> None:
+    """Print the table and redraw the plots of a run, from its DIRECTORY alone.
+
+    \b
+    Example:
+      parallelbench report results/my-run
+    """
+    from .commands import show_report
+
+    show_report(directory)
+
+
+@main.command(name="list")
+@click.argument("what", type=click.Choice(["tasks", "schedulers", "models"]), required=False)
+def list_(what: str | None) -> None:
+    """List tasks, schedulers and models, or one of the three.
+
+    \b
+    Example:
+      parallelbench list schedulers
+    """
+    from .commands import show_lists
+
+    show_lists(what)

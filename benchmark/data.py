@@ -1,0 +1,46 @@
+"""The rows that a run asks about, and the tasks it may name."""
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def resolve_tasks(patterns: list[str]) -> list[str]:
+    """Config names for what a user wrote: names, `waiting_line/copy` for `waiting_line_copy`, or `waiting_line_*`.
+
+    No pattern means the default suite. The order is that of the patterns; nothing is named twice.
+
+    Raises:
+        ValueError: a pattern fits no config.
+    """
+    import hub_dataset
+
+    if not patterns:
+        return hub_dataset.default_task_names()
+    found: list[str] = []
+    known = hub_dataset.config_names()
+    for pattern in patterns:
+        wanted = pattern.replace("/", "_").replace("-", "_")
+        names = [name for name in known if fnmatchcase(name, wanted)]
+        if not names:
+            raise ValueError(
+                f"unknown task {pattern!r}{_suggestion(wanted, known)}; `parallelbench list` shows all tasks"
+            )
+        found.extend(name for name in names if name not in found)
+    return found
+
+
+def load_rows(task: str, samples: int | None) -> list[Row]:
+    """The first `samples` rows (None: all) of a config's test split."""
+    import hub_dataset
+
+    rows = hub_dataset.build_rows(task)
+    return rows if samples is None else rows[:samples]
+
+
+def _suggestion(wanted: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(wanted, known, n=3)
+    return f"; did you mean {' or '.join(close)}?" if close else ""

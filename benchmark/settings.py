@@ -1,0 +1,203 @@
+"""What one run is made of: models, tasks, scheduler settings, and the protocol that fills in what nobody said."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# The protocol of the ParallelBench paper (arXiv 2510.04767): powers of two where there is a quota, these for the rest.
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+FACTORS = (0.7, 1.0, 1.3, 1.6, 1.9)
+_SWEPT = {"threshold": ("threshold", THRESHOLDS), "factor": ("factor", FACTORS)}
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerSetting:
+    """One scheduler with its parameters, and the tasks it is run on (None: all).
+
+    `block_length` None means one block as long as the answer.
+    """
+
+    name: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    block_length: int | None = None
+    tasks: tuple[str, ...] | None = None
+
+    @property
+    def label(self) -> str:
+        """How reports name it, `confidence(k=4)`; different settings have different labels."""
+        inside = ", ".join(f"{key}={_as_text(value)}" for key, value in self.parameters.items())
+        return f"{self.name}({inside})"
+
+    def build(self, temperature: float) -> Any:
+        """The scheduler; `temperature` applies unless the parameters name one."""
+        from samplers import scheduler_class
+
+        return scheduler_class(self.name)(**{"temperature": temperature, **self.parameters})
+
+    def as_dict(self) -> dict[str, Any]:
+        """The setting as it is written to a run's settings."""
+        entry: dict[str, Any] = {
+            "name": self.name,
+            "label": self.label,
+            "parameters": self.parameters,
+            "block_length": self.block_length,
+        }
+        return entry if self.tasks is None else {**entry, "tasks": list(self.tasks)}
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """Everything that decides the numbers of a run; `checksums` holds task → SHA-256 of its rows."""
+
+    models: tuple[str, ...]
+    tasks: tuple[str, ...]
+    schedulers: tuple[SchedulerSetting, ...]
+    samples: int | None
+    seed: int
+    temperature: float | None
+    max_new_tokens: int | None
+    checksums: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON, without what may differ between two sittings of the same run."""
+        import hub_dataset
+
+        return {
+            "models": list(self.models),
+            "tasks": list(self.tasks),
+            "schedulers": [setting.as_dict() for setting in self.schedulers],
+            "samples": self.samples,
+            "seed": self.seed,
+            "temperature": self.temperature,
+            "max_new_tokens": self.max_new_tokens,
+            "data": {"version": hub_dataset.DATA_VERSION, "checksums": self.checksums},
+            "parallelbench": package_version(),
+        }
+
+    @property
+    def directory_name(self) -> str:
+        """A name that two runs share exactly if their settings are the same."""
+        text = json.dumps(self.as_dict(), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+        models = re.sub(r"[^A-Za-z0-9.-]+", "-", "+".join(self.models)).strip("-.")[:60]
+        return f"{models}-{len(self.tasks)}tasks-{len(self.schedulers)}settings-seed{self.seed}-{digest}"
+
+
+def package_version() -> str:
+    """The version of the installed distribution."""
+    from importlib.metadata import version
+
+    return version("parallelbench")
+
+
+def parse_schedulers(
+    specifications: Sequence[str], token_counts: dict[str, int], block_length: int | None
+) -> tuple[SchedulerSetting, ...]:
+    """Settings for what a user wrote, or the whole protocol where nothing was written.
+
+    A specification is a name (`confidence`), or a name with parameters (`confidence:k=4`, `"confidence(k=4)"`). One
+    that does not name the parameter of speed (`k`, `threshold`, `factor`) stands for the protocol's values of it.
+
+    Args:
+        specifications: as written.
+        token_counts: task → new tokens; quotas go up to the number of tokens of each task.
+        block_length: for all settings; None follows the protocol: one block, but blocks of k for left to right.
+
+    Raises:
+        ValueError: unknown scheduler or parameter, or a value the scheduler refuses.
+    """
+    from samplers import scheduler_names
+
+    settings: list[SchedulerSetting] = []
+    for specification in specifications or scheduler_names():
+        name, parameters = parse_specification(specification)
+        for setting in _sweep(name, parameters, token_counts, block_length):
+            if setting.label not in [other.label for other in settings]:
+                settings.append(setting)
+    return tuple(settings)
+
+
+def parse_specification(text: str) -> tuple[str, dict[str, Any]]:
+    """Name and parameters of `name`, `name:key=value,…` or `name(key=value, …)`.
+
+    Raises:
+        ValueError: the text has another form, or the scheduler or a parameter of it is unknown or refused.
+    """
+    match = re.fullmatch(r"\s*(\w+)\s*(?::(?P<colon>.*)|\((?P<brackets>.*)\))?\s*", text, flags=re.DOTALL)
+    if match is None:
+        raise ValueError(f"cannot read scheduler {text!r}; write a name, or name:parameter=value,parameter=value")
+    from samplers import scheduler_names
+
+    name = match[1]
+    if name not in scheduler_names():
+        raise ValueError(f"unknown scheduler {name!r}; known are {', '.join(scheduler_names())}")
+    inside = match["colon"] or match["brackets"] or ""
+    parameters: dict[str, Any] = {}
+    for part in filter(None, (part.strip() for part in inside.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise ValueError(f"cannot read {part!r} in scheduler {text!r}; write parameter=value")
+        if key.strip() in parameters:
+            raise ValueError(f"scheduler {text!r} gives {key.strip()!r} twice")
+        parameters[key.strip()] = _as_value(value.strip())
+    if parameters:
+        _check_parameters(name, parameters)
+    return name, parameters
+
+
+def _check_parameters(name: str, parameters: dict[str, Any]) -> None:
+    import inspect
+
+    from samplers import scheduler_class
+
+    found = scheduler_class(name)
+    known = [key for key in inspect.signature(found.__init__).parameters if key != "self"]
+    for key in parameters:
+        if key not in known:
+            raise ValueError(f"scheduler {name!r} has no parameter {key!r}; it has {', '.join(known)}")
+    try:
+        found(**parameters)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"scheduler {name!r}: {error}") from None
+
+
+def _sweep(
+    name: str, parameters: dict[str, Any], token_counts: dict[str, int], block_length: int | None
+) -> list[SchedulerSetting]:
+    """One setting, or one for each of the protocol's values of the parameter that sets the speed."""
+    swept, values = _SWEPT.get(name, ("k", ()))
+    if swept in parameters or "num_inference_steps" in parameters:
+        quota = parameters.get("k")
+        own_blocks = quota if name == "left_to_right" and block_length is None else block_length
+        return [SchedulerSetting(name, parameters, own_blocks)]
+    if swept != "k":
+        return [SchedulerSetting(name, {swept: value, **parameters}, block_length) for value in values]
+    settings = []
+    quota = 1
+    while quota <= max(token_counts.values()):
+        tasks = tuple(task for task, tokens in token_counts.items() if tokens >= quota)
+        own_blocks = quota if name == "left_to_right" and block_length is None else block_length
+        restricted = None if len(tasks) == len(token_counts) else tasks
+        settings.append(SchedulerSetting(name, {"k": quota, **parameters}, own_blocks, restricted))
+        quota *= 2
+    return settings
+
+
+def _as_value(text: str) -> Any:
+    """A number, true, false, none, or the text itself."""
+    named = {"true": True, "false": False, "none": None}
+    if text.lower() in named:
+        return named[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text.strip("\"'")
+
+
+def _as_text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
