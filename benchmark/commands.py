@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .data import Row, load_rows, resolve_tasks
+from .memory import keep_freed_memory
 from .results import RunStore
 from .settings import RunSettings, package_version, parse_schedulers
 
@@ -41,6 +42,7 @@ def run_benchmark(
     """
     from .models import load_model
 
+    keep_freed_memory()
     for name in models:
         load_model(name)
     tasks = resolve_tasks(task_patterns)

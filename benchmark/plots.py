@@ -155,7 +155,7 @@ def _draw_single(figure: Figure, summary: Summary, curves: Curves, title: str, *
     height = max(5.2, 0.14 * lines + 0.09 * len(handles) + 1.0)
     figure.clear()
     figure.set_size_inches(9.0, height)
-    axes = figure.add_axes((0.075, 0.57 / height, 0.66, 1 - 1.0 / height))
+    axes = figure.add_axes((0.075, 0.57 / height, 0.62, 1 - 1.0 / height))
     _draw_curves(axes, summary, curves, marker_size=6.0, intervals=True)
     _label_settings(axes, summary, curves)
     axes.set_title(title, fontsize=12)
@@ -221,6 +221,7 @@ def _scale(axes: Axes, speeds: Sequence[float]) -> None:
 def _label_settings(axes: Axes, summary: Summary, curves: Curves) -> None:
     """Name the first and the last setting of each adaptive curve, so that a reader sees which way it runs."""
     adaptive = [family.name for family in summary.families if family.adaptive]
+    taken: list[tuple[float, float]] = []
     for family, model, points in curves:
         # One model shows which way the settings run; a second one's labels would lie on the first's.
         if not family.adaptive or model != curves[0][1]:
@@ -230,11 +231,16 @@ def _label_settings(axes: Axes, summary: Summary, curves: Curves) -> None:
         # Every other curve has its labels below, and so has a point where a label above would run into the title.
         below = adaptive.index(family.name) % 2 == 1
         for (value, point), side in ((ends[0], -1), (ends[-1], 1))[: len(ends)]:
+            x, y = axes.transData.transform((point.tokens_per_step, point.score))
+            x, y = x + 6 * side, y + (-13 if below or point.score > 94 else 6)
+            # Curves that end in the same place have their labels one below the other.
+            while any(abs(x - other_x) < 24 and abs(y - other_y) < 12 for other_x, other_y in taken):
+                y -= 12
+            taken.append((x, y))
             axes.annotate(
                 setting_name(value, adaptive=True),
-                (point.tokens_per_step, point.score),
-                xytext=(6 * side, -13 if below or point.score > 94 else 6),
-                textcoords="offset points",
+                (x, y),
+                xycoords="figure pixels",
                 ha="left" if side > 0 else "right",
                 fontsize=8,
                 color=colour,
@@ -250,10 +256,11 @@ def _mark_speeds(axes: Axes, summary: Summary) -> None:
             f"PB{score}",
             (1.0, score),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 1),
+            xytext=(4, 0),
             textcoords="offset points",
-            ha="right",
-            va="bottom",
+            ha="left",
+            va="center",
+            annotation_clip=False,
             fontsize=8,
             color="#444444",
         )
