@@ -1,57 +1,165 @@
-"""The dataset card: `card.md` below YAML that tells `datasets` which configs and splits there are."""
+"""The dataset card: `card.md` filled in from what was built, below the YAML that the Hub and `datasets` read.
+
+Nothing about a task is written down twice: tables, examples and sizes come from the configs and their first rows, and
+what `card_facts.yaml` says (reasons, sources, limits) appears where a config that it concerns was built.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .configs import task_info
-from .version import DATA_VERSION
+from .configs import CATEGORIES, TaskConfig
+from .version import DATA_VERSION, HISTORY
+from .yaml_files import read_mapping
+
+if TYPE_CHECKING:
+    from .files import WrittenConfig
 
 TEMPLATE = Path(__file__).resolve().parent / "card.md"
+FACTS = TEMPLATE.with_name("card_facts.yaml")
 # What the front matter of every built card begins with; `writing` knows its own folders by it.
 TITLE = "pretty_name: ParallelBench"
 
+Written = Sequence[tuple[TaskConfig, "WrittenConfig"]]
 
-def card_text(files: Mapping[str, Mapping[str, str]], digests: Mapping[str, str], rows: int) -> str:
-    """The card of a built dataset.
 
-    `files` maps config → split → path in the dataset, `digests` each config to the SHA-256 over its rows, and `rows`
-    counts all of them. Version and digest enter every config's entry because the local cache of `datasets` looks at
-    them and not at the files: without them, changed rows would be served stale.
+def card_text(written: Written) -> str:
+    """The card of a built dataset, given its configs in order with what was written of each."""
+    body = TEMPLATE.read_text(encoding="utf-8")
+    tasks = [task for task, _ in written]
+    values = {
+        "tables": _tables(written),
+        "reasons": _reasons(tasks),
+        "examples": _examples(written),
+        "sources": _sources(tasks),
+        "limits": "\n".join(f"- {text}" for text in _facts_for("limits", tasks)),
+        "versions": "\n".join(f"| {version} | {change} |" for version, change in HISTORY.items()),
+        "version": DATA_VERSION,
+    }
+    for key, value in values.items():
+        body = body.replace(f"<<{key}>>", value)
+    return f"{front_matter(written)}\n{body}"
+
+
+def front_matter(written: Written) -> str:
+    """The YAML at the head of a card, between its two lines of dashes.
+
+    Version and digest enter every config's entry because the local cache of `datasets` looks at them and not at the
+    files: without them, changed rows would be served stale.
     """
     import yaml
 
+    tasks = [task for task, _ in written]
+    licenses = list(dict.fromkeys(source["license_id"] for source in _facts_for("sources", tasks)))
     header: dict[str, Any] = {
-        "license": "apache-2.0",
+        "license": licenses[0] if len(licenses) == 1 else licenses,
         "language": ["en"],
         "task_categories": ["text-generation"],
         "tags": ["diffusion-language-models", "parallel-decoding", "benchmark"],
-        "size_categories": [_size_category(rows)],
+        "size_categories": [_size_category(sum(result.count for _, result in written))],
         "configs": [
             {
-                "config_name": config,
+                "config_name": task.name,
                 "version": DATA_VERSION,
-                "description": f"sha256:{digests[config]}",
-                "data_files": [{"split": split, "path": path} for split, path in splits.items()],
+                "description": f"sha256:{result.digest}",
+                "data_files": [{"split": split, "path": path} for split, path in result.files.items()],
             }
-            for config, splits in files.items()
+            for task, result in written
         ],
     }
-    body = TEMPLATE.read_text(encoding="utf-8")
-    body = body.replace("{table}", _table(list(files))).replace("{version}", DATA_VERSION)
-    front = yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=120)
-    return f"---\n{TITLE}\n{front}---\n\n{body}"
+    return f"---\n{TITLE}\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=120)}---\n"
 
 
-def _table(configs: Sequence[str]) -> str:
-    lines = ["| config | rows of `test` | length | scorer | task |", "|---|---|---|---|---|"]
-    for name in configs:
-        task = task_info(name)
-        lengths = f"{task.min_length}–{task.max_length}" if task.min_length < task.max_length else str(task.min_length)
-        lines.append(f"| `{name}` | {task.rows} | {lengths} | `{task.scorer}` | {task.description} |")
+def configs_of_card(text: str) -> list[str]:
+    """The names of the configs that a card lists; none where it has no YAML of ours."""
+    import yaml
+
+    try:
+        header = yaml.safe_load(text.split("---\n")[1])
+        return [str(entry["config_name"]) for entry in header["configs"]]
+    except (IndexError, KeyError, TypeError, yaml.YAMLError):
+        return []
+
+
+def _tables(written: Written) -> str:
+    sections = []
+    for category in CATEGORIES:
+        members = [(task, result) for task, result in written if task.category == category]
+        if not members:
+            continue
+        splits = list(dict.fromkeys(split for _, result in members for split in result.counts))
+        counts = " | ".join(f"rows of `{split}`" for split in splits)
+        lines = [f"### {_title(category)}", "", f"| config | {counts} | length | new tokens | scorer | what to do |"]
+        lines.append("|---" * (5 + len(splits)) + "|")
+        for task, result in members:
+            sizes = " | ".join(str(result.counts.get(split, "–")) for split in splits)
+            cells = f"{sizes} | {_lengths(task)} | {task.max_new_tokens} | `{task.scorer}` | {task.description}"
+            lines.append(f"| `{task.name}` | {cells} |")
+        sections.append("\n".join(lines))
+    return "\n\n".join(sections)
+
+
+def _reasons(tasks: Sequence[TaskConfig]) -> str:
+    reasons: Mapping[str, str] = _facts()["reasons"]
+    kinds = dict.fromkeys(task.type for task in tasks)
+    return "\n".join(f"- `{kind}`: {reasons[kind]}" for kind in kinds if kind in reasons)
+
+
+def _examples(written: Written) -> str:
+    sections = []
+    seen: set[tuple[str, str, str]] = set()
+    for task, result in written:
+        # Other sizes of a task look the same.
+        look = (task.category, task.type, task.description)
+        if look in seen:
+            continue
+        seen.add(look)
+        row = result.example
+        blocks = [f"<details><summary><code>{task.name}</code></summary>"]
+        blocks.append(f"Question:\n\n{_block(row['prompt'])}")
+        blocks.append(f"A right answer:\n\n{_block(row['answer'])}")
+        sections.append("\n\n".join([*blocks, "</details>"]))
+    return "\n\n".join(sections)
+
+
+def _sources(tasks: Sequence[TaskConfig]) -> str:
+    lines = ["| source | used by | licence |", "|---|---|---|"]
+    for source in _facts_for("sources", tasks):
+        lines.append(f"| {source['name']} | {source['used_by']} | {source['license']} |")
     return "\n".join(lines)
+
+
+def _facts_for(kind: str, tasks: Sequence[TaskConfig]) -> list[Any]:
+    """The sources or limits whose pattern matches one of `tasks`."""
+    return [
+        fact["text"] if kind == "limits" else fact
+        for fact in _facts()[kind]
+        if any(fnmatchcase(task.name, pattern) for task in tasks for pattern in fact["configs"].split())
+    ]
+
+
+@cache
+def _facts() -> dict[str, Any]:
+    return read_mapping(FACTS)
+
+
+def _block(text: str) -> str:
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _title(category: str) -> str:
+    return category.replace("_", " ").capitalize()
+
+
+def _lengths(task: TaskConfig) -> str:
+    return f"{task.min_length}–{task.max_length}" if task.min_length < task.max_length else str(task.min_length)
 
 
 def _size_category(rows: int) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from .configs import TaskConfig, config_names, task_info
-from .rows import COLUMNS, Row, build_rows, checksum
+from .grammar import GrammarChecker
+from .rows import COLUMNS, Row, RowsRunOutError, build_rows, checksum
+from .unavailable import UnavailableError
 
 CHECKSUMS = Path(__file__).resolve().parent / "checksums.json"
 # Rows of train and validation that are compared with test.
@@ -32,8 +34,18 @@ def read_checksums(path: Path = CHECKSUMS) -> dict[str, dict[str, str]]:
 
 
 def write_checksums(path: Path = CHECKSUMS) -> dict[str, dict[str, str]]:
-    """Records the checksums of all configs as they are built now, and returns them."""
-    recorded = {config: {"test": checksum(build_rows(config))} for config in config_names()}
+    """Records the checksums of all configs as they are built now, and returns them.
+
+    A config that cannot be built here keeps the checksum that was recorded before, if any.
+    """
+    before = read_checksums(path) if path.exists() else {}
+    recorded: dict[str, dict[str, str]] = {}
+    for config in config_names():
+        try:
+            recorded[config] = {"test": checksum(build_rows(config))}
+        except UnavailableError:
+            if config in before:
+                recorded[config] = before[config]
     temporary = path.with_name(f".{path.name}.new")
     temporary.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
     temporary.replace(path)
@@ -48,40 +60,70 @@ def load_scorer(metric: Path) -> Scorer:
 
     def score(predictions: list[str], references: list[str]) -> list[float]:
         result = module.compute(predictions=predictions, references=references, per_sample=True)
-        return [sample["score"] for sample in result["samples"]]
+        # The score of a sentence takes a verdict on its grammar, which is asked for elsewhere.
+        return [sample.get("score", sample.get("inclusion")) for sample in result["samples"]]
 
     return score
 
 
-def problems_of_config(config: str, recorded: dict[str, dict[str, str]], score: Scorer | None = None) -> list[str]:
+def problems_of_config(
+    config: str | TaskConfig,
+    recorded: dict[str, dict[str, str]] | None,
+    score: Scorer | None = None,
+    grammar: GrammarChecker | None = None,
+) -> list[str]:
     """What is wrong with a config's rows, one line each; empty where all is well.
 
-    Rebuilds `test`, compares it with `recorded`, checks it and a sample of `train` and `validation`; with `score`
-    every answer of `test` must be right by its own reference.
+    Rebuilds `test`, compares it with `recorded` (None for custom tasks, of which nothing is recorded), checks it and a
+    sample of `train` and `validation`; with `score` every answer of `test` must be right by its own reference. Answers
+    of open text tasks have no such score, but must not repeat the text. With a `grammar` checker, sentences must be
+    grammatical. A config from a public set may have no checksum yet. Raises UnavailableError for what cannot be built
+    here.
     """
     task = task_info(config)
-    test = build_rows(task.name)
+    test = build_rows(task)
     problems = problems_of_rows(task, "test", test)
-    expected = recorded.get(task.name, {}).get("test")
-    actual = checksum(test)
-    if expected is None:
-        problems.append(f"{task.name}: test: checksums.json has no checksum")
-    elif actual != expected:
-        problems.append(f"{task.name}: test: checksum is {actual}, checksums.json has {expected}")
+    if recorded is not None:
+        expected = recorded.get(task.name, {}).get("test")
+        actual = checksum(test)
+        if expected is None and not task.from_hub:
+            problems.append(f"{task.name}: test: checksums.json has no checksum")
+        elif expected is not None and actual != expected:
+            problems.append(f"{task.name}: test: checksum is {actual}, checksums.json has {expected}")
     questions = {row["prompt"] for row in test}
-    for split in ("train", "validation"):
-        sample = build_rows(task.name, split, SAMPLE)
+    for split in task.splits[1:]:
+        sample = _sample(task, split)
         problems += problems_of_rows(task, split, sample)
         for row in sample:
             shown = {message["content"] for message in row["messages"] if message["role"] == "user"}
             if shown & questions:
                 problems.append(f"{row['id']}: contains a question of test")
-    if score is not None:
+    if task.task_type.open_ended:
+        problems += [
+            f"{row['id']}: its answer stands in the question"
+            for row in test
+            if row["answer"].casefold() in row["prompt"].casefold()
+        ]
+    elif score is not None:
         scores = score([row["answer"] for row in test], [row["reference"] for row in test])
         for row, value in zip(test, scores, strict=True):
             if value != 1:
                 problems.append(f"{row['id']}: its answer scores {100 * value:g} against its own reference, not 100")
+    if task.task_type.is_text and grammar is not None:
+        findings = grammar.findings([row["answer"] for row in test])
+        problems += [
+            f"{row['id']}: its answer is not grammatical: {', '.join(rule_ids)}"
+            for row, rule_ids in zip(test, findings, strict=True)
+            if rule_ids
+        ]
     return problems
+
+
+def _sample(task: TaskConfig, split: str) -> list[Row]:
+    try:
+        return build_rows(task, split, SAMPLE)
+    except RowsRunOutError as error:  # a small pool of a user's own
+        return build_rows(task, split, error.filled) if error.filled else []
 
 
 def problems_of_rows(task: TaskConfig, split: str, rows: Sequence[Row]) -> list[str]:

@@ -6,27 +6,44 @@ One file describes one group. Its keys:
 - `tasks`: task → its settings; or `base`: the group file whose tasks, prompts and settings these build on;
 - `settings`: for every task of the group; `variants`: a list of settings, each making one more config of every task.
 
-What a task says goes before its variant, that before the group's `settings`, and those before the base's.
+What a task says goes before its variant, that before the group's `settings`, and those before the base's. A setting
+that a task has no use for is refused, unless it comes from the base. A list task takes its items from one of the
+built-in pools (`items`) or from the user's own (`pool`, see `pool_files`).
 """
 
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .generators import TASK_TYPES, TaskType
+from .generators import POSITION_TYPES, POSITIONS, TASK_TYPES, TaskType
+from .pool_files import read_pool
+from .text_sources import HubSet, TextSource, read_source
+from .yaml_files import nearest, read_mapping, refuse_unknown
 
 TASKS = Path(__file__).resolve().parent / "tasks"
+# Description and prompt of the task types, for tasks that bring none.
+WORDINGS = TASKS.with_name("wordings.yaml")
 # The order in which configs are listed and built; other files follow by name.
-GROUPS = ("waiting_line", "puzzle", "waiting_line_n15", "case_study")
+GROUPS = (
+    "waiting_line",
+    "words_to_sentence",
+    "paraphrase_summarize",
+    "puzzle",
+    "text_writing",
+    "waiting_line_n15",
+    "words_to_sentence_n",
+    "case_study",
+)
 CATEGORIES = ("waiting_line", "text_writing", "puzzle", "case_study", "custom")
+SPLITS = ("test", "train", "validation")
 
 _GROUP_KEYS = frozenset({"base", "category", "config_name", "settings", "tasks", "variants"})
-_TEXTS = frozenset({"type", "description", "prompt", "instruction", "items"})
+_TEXTS = frozenset({"type", "description", "prompt", "instruction", "items", "operation", "position"})
 # Settings that are whole numbers, with the least each may be.
 _NUMBERS = {
     "min_length": 1,
@@ -37,8 +54,24 @@ _NUMBERS = {
     "rows": 1,
     "max_new_tokens": 1,
     "blanks": 1,
+    "times": 1,
+    "max_number": 1,
 }
-_SETTINGS = _TEXTS | _NUMBERS.keys()
+_SETTINGS = _TEXTS | _NUMBERS.keys() | {"pool", "source"}
+# Settings that some task types need and others have no use for.
+_OPTIONAL = frozenset(
+    {
+        "items",
+        "pool",
+        "blanks",
+        "times",
+        "operation",
+        "max_number",
+        "source",
+        "example_min_length",
+        "example_max_length",
+    }
+)
 _REQUIRED = ("type", "description", "prompt", "min_length", "max_length", "rows", "max_new_tokens", "shots")
 
 
@@ -59,7 +92,16 @@ class TaskConfig:
     rows: int
     max_new_tokens: int
     items: str = ""
+    # A user's own items, in place of `items`.
+    pool: tuple[str, ...] = ()
     blanks: int = 0
+    times: int = 0
+    operation: str = ""
+    max_number: int = 0
+    # Where the texts of a text task come from.
+    source: TextSource | None = None
+    # The file and the key where these settings stand, for messages: "my_tasks.yaml: tasks.copy".
+    origin: str = ""
 
     @property
     def task_type(self) -> TaskType:
@@ -70,6 +112,16 @@ class TaskConfig:
     def scorer(self) -> str:
         """The scorer that this config's references name."""
         return self.task_type.scorer
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that can be built."""
+        return SPLITS[:1] if self.task_type.test_only else SPLITS
+
+    @property
+    def from_hub(self) -> bool:
+        """Whether the rows come from a public set, which takes a network to build."""
+        return isinstance(self.source, HubSet)
 
 
 def config_names() -> list[str]:
@@ -83,15 +135,17 @@ def default_task_names() -> list[str]:
     return [name for group in ("waiting_line", "puzzle") for name in groups.get(group, {})]
 
 
-def task_info(config: str) -> TaskConfig:
+def task_info(config: str | TaskConfig) -> TaskConfig:
     """The settings of a config; `waiting_line/copy` and `waiting-line-copy` mean `waiting_line_copy`.
 
-    Raises ValueError for an unknown name.
+    Settings, such as those of a custom task, are returned as they are. Raises ValueError for an unknown name.
     """
+    if isinstance(config, TaskConfig):
+        return config
     configs = _all_configs(TASKS)
     name = config.replace("/", "_").replace("-", "_")
     if name not in configs:
-        near = _nearest(name, configs)
+        near = nearest(name, configs)
         hint = f"did you mean {near!r}?" if near else "`python generate_tasks.py list` shows all of them"
         raise ValueError(f"unknown task {config!r}; {hint}")
     return configs[name]
@@ -102,15 +156,13 @@ def read_group(path: Path) -> dict[str, TaskConfig]:
 
     Raises ValueError, naming file, key and value, for anything that is not a well-formed group.
     """
-    group = _read_mapping(path)
-    _refuse_unknown(path, "", group, _GROUP_KEYS)
+    group = read_mapping(path)
+    refuse_unknown(path, "", group, _GROUP_KEYS)
     base: Mapping[str, Any] = {}
     if "base" in group:
-        base_path = path.with_name(f"{group['base']}.yaml")
-        if not base_path.is_file() or base_path == path:
-            raise ValueError(f"{path.name}: base: {group['base']!r} is not another file beside it")
-        base = _read_mapping(base_path)
-        _refuse_unknown(base_path, "", base, _GROUP_KEYS)
+        base_path = _base_path(path, group["base"])
+        base = read_mapping(base_path)
+        refuse_unknown(base_path, "", base, _GROUP_KEYS)
         if "base" in base:
             raise ValueError(f"{path.name}: base: {group['base']!r} has a base itself; only one level is read")
 
@@ -120,7 +172,7 @@ def read_group(path: Path) -> dict[str, TaskConfig]:
     tasks = {**_mapping(path, base, "tasks"), **_mapping(path, group, "tasks")}
     if not tasks:
         raise ValueError(f"{path.name}: tasks: there are none")
-    shared = {**_mapping(path, base, "settings"), **_mapping(path, group, "settings")}
+    shared = (_mapping(path, base, "settings"), _mapping(path, group, "settings"))
     variants = group.get("variants", [{}])
     if not isinstance(variants, list) or not variants or not all(isinstance(variant, dict) for variant in variants):
         raise ValueError(f"{path.name}: variants: {variants!r} is not a list of settings")
@@ -130,30 +182,62 @@ def read_group(path: Path) -> dict[str, TaskConfig]:
         if not isinstance(own, dict):
             raise ValueError(f"{path.name}: tasks.{task}: {own!r} is not a mapping of settings")
         for variant in variants:
-            config = _make_config(path, str(task), group, {**shared, **variant, **own})
+            settings = _merge(path, f"tasks.{task}", *shared, variant, own)
+            # The base knows nothing of the tasks added to its own.
+            inherited = shared[0].keys() - {*shared[1], *variant, *own}
+            config = _make_config(path, str(task), group, settings, inherited)
             if config.name in configs:
                 raise ValueError(f"{path.name}: config_name: {config.name!r} is given to two tasks")
             configs[config.name] = config
     return configs
 
 
-def _make_config(path: Path, task: str, group: Mapping[str, Any], settings: dict[str, Any]) -> TaskConfig:
+def _base_path(path: Path, name: Any) -> Path:
+    for folder in (path.parent, TASKS):
+        found = folder / f"{name}.yaml"
+        if found.is_file() and found.resolve() != path.resolve():
+            return found
+    raise ValueError(f"{path.name}: base: {name!r} is not another file beside it, nor a group of the benchmark")
+
+
+def _merge(path: Path, where: str, *levels: Mapping[str, Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for level in levels:
+        if "items" in level and "pool" in level:
+            raise ValueError(f"{path.name}: {where}.items: {level['items']!r} and a pool are given; give one of them")
+        for key, other in (("items", "pool"), ("pool", "items")):
+            if key in level:
+                merged.pop(other, None)
+        if level.get("shots") == 0:
+            for key in ("example_min_length", "example_max_length"):
+                merged.pop(key, None)
+        merged.update(level)
+    return merged
+
+
+def _make_config(
+    path: Path, task: str, group: Mapping[str, Any], settings: dict[str, Any], inherited: Set[str]
+) -> TaskConfig:
     where = f"tasks.{task}"
-    _refuse_unknown(path, f"{where}.", settings, _SETTINGS)
+    refuse_unknown(path, f"{where}.", settings, _SETTINGS)
+    for key, value in settings.items():
+        _check_value(path, f"{where}.{key}", key, value)
+    task_type = _task_type(path, where, settings)
+    settings = {**_wordings().get(settings["type"], {}), **settings}
     for key in _REQUIRED:
         if key not in settings:
             raise ValueError(f"{path.name}: {where}.{key}: is missing")
-    for key, value in settings.items():
-        _check_value(path, f"{where}.{key}", key, value)
-
-    task_type = TASK_TYPES.get(settings["type"])
-    if task_type is None:
-        raise ValueError(f"{path.name}: {where}.type: {settings['type']!r} is not one of {', '.join(TASK_TYPES)}")
     needed = task_type.settings | ({"example_min_length", "example_max_length"} if settings["shots"] else set())
-    optional = {"items", "blanks", "example_min_length", "example_max_length"}
-    for key in sorted(optional & needed - settings.keys()):
+    if "pool" in settings and "items" in needed:
+        settings["pool"] = read_pool(path, f"{where}.pool", settings["pool"])
+        needed = needed - {"items"} | {"pool"}
+    if "source" in settings and "source" in needed:
+        settings["source"] = read_source(path, f"{where}.source", settings["source"])
+    for key in sorted(_OPTIONAL & needed - settings.keys()):
         raise ValueError(f"{path.name}: {where}.{key}: is missing; the task type {settings['type']} needs it")
-    for key in sorted(optional & settings.keys() - needed):
+    for key in _OPTIONAL & inherited - needed:
+        settings.pop(key, None)
+    for key in sorted(_OPTIONAL & settings.keys() - needed):
         reason = "shots is 0" if key.startswith("example") else f"the task type {settings['type']} has no such setting"
         raise ValueError(f"{path.name}: {where}.{key}: {settings[key]!r} has no use here: {reason}")
 
@@ -164,7 +248,9 @@ def _make_config(path: Path, task: str, group: Mapping[str, Any], settings: dict
         settings["prompt"] = settings["prompt"].replace("{instruction}", instruction)
     _check_placeholders(path, f"{where}.prompt", settings["prompt"], task_type.placeholders)
 
-    config = TaskConfig(name=_config_name(path, group, task, settings), category=group["category"], **settings)
+    name = _config_name(path, group, task, settings)
+    origin = f"{path.name}: {where}"
+    config = TaskConfig(name=name, category=group["category"], origin=origin, **settings)
     for low, high in (("min_length", "max_length"), ("example_min_length", "example_max_length")):
         if getattr(config, low) > getattr(config, high):
             value = getattr(config, low)
@@ -172,6 +258,25 @@ def _make_config(path: Path, task: str, group: Mapping[str, Any], settings: dict
     for key, message in task_type.limits(config):
         raise ValueError(f"{path.name}: {where}.{key}: {message}")
     return config
+
+
+def _task_type(path: Path, where: str, settings: dict[str, Any]) -> TaskType:
+    kind = settings.get("type")
+    if kind is None:
+        raise ValueError(f"{path.name}: {where}.type: is missing")
+    position = settings.pop("position", None)
+    if kind in POSITION_TYPES:
+        if position not in POSITIONS:
+            found = "is missing" if position is None else f"{position!r} is not one of {', '.join(POSITIONS)}"
+            raise ValueError(f"{path.name}: {where}.position: {found}; the task type {kind} needs it")
+        kind = settings["type"] = f"{kind}_{position}"
+    elif position is not None:
+        reason = f"the task type {kind} has no such setting"
+        raise ValueError(f"{path.name}: {where}.position: {position!r} has no use here: {reason}")
+    if kind not in TASK_TYPES:
+        known = ", ".join([*TASK_TYPES, *POSITION_TYPES])
+        raise ValueError(f"{path.name}: {where}.type: {kind!r} is not one of {known}")
+    return TASK_TYPES[kind]
 
 
 def _config_name(path: Path, group: Mapping[str, Any], task: str, settings: Mapping[str, Any]) -> str:
@@ -188,7 +293,7 @@ def _check_value(path: Path, where: str, key: str, value: Any) -> None:
     if key in _NUMBERS:
         if not isinstance(value, int) or isinstance(value, bool) or value < _NUMBERS[key]:
             raise ValueError(f"{path.name}: {where}: {value!r} is not a whole number of at least {_NUMBERS[key]}")
-    elif not isinstance(value, str) or not value.strip():
+    elif key in _TEXTS and (not isinstance(value, str) or not value.strip()):
         raise ValueError(f"{path.name}: {where}: {value!r} is not a text")
 
 
@@ -204,25 +309,6 @@ def _check_placeholders(path: Path, where: str, prompt: str, wanted: frozenset[s
         raise ValueError(f"{path.name}: {where}: {{{name}}} is missing")
 
 
-def _refuse_unknown(path: Path, prefix: str, mapping: Mapping[str, Any], known: frozenset[str] | set[str]) -> None:
-    for key, value in mapping.items():
-        if key not in known:
-            near = _nearest(str(key), known)
-            hint = f"; did you mean {near!r}?" if near else f"; known are {', '.join(sorted(known))}"
-            raise ValueError(f"{path.name}: {prefix}{key}: unknown key (value {_shorten(value)}){hint}")
-
-
-def _nearest(name: str, known: Iterable[str]) -> str | None:
-    import difflib
-
-    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
-
-
-def _shorten(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
 def _mapping(path: Path, group: Mapping[str, Any], key: str) -> dict[str, Any]:
     value = group.get(key, {})
     if not isinstance(value, dict):
@@ -230,19 +316,9 @@ def _mapping(path: Path, group: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name}: is not UTF-8 text: {error.reason} at byte {error.start}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path.name}: is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path.name}: {_shorten(content)} is not a mapping of keys")
-    return content
+@cache
+def _wordings() -> dict[str, Any]:
+    return read_mapping(WORDINGS)
 
 
 @cache

@@ -8,48 +8,95 @@ between the two renames of the exchange. A build that was killed leaves one of t
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from hashlib import sha256
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from .card import TITLE, card_text
-from .configs import config_names, task_info
-from .rows import SPLITS, Row, canonical_line, iterate_rows
-
-FORMATS = ("jsonl", "parquet")
-# Rows held in memory at a time, and the size of a Parquet row group.
-BATCH = 10_000
+from .card import TITLE, card_text, configs_of_card
+from .configs import SPLITS, TaskConfig, config_names, task_info
+from .files import FORMATS, Job, WrittenConfig, write_config
+from .rows import iterate_rows
+from .sft import sft_card_text
+from .unavailable import UnavailableError
 
 
 def build_dataset(
     output: Path,
-    configs: Sequence[str],
+    configs: Sequence[str | TaskConfig],
     *,
     splits: Sequence[str] = ("test",),
     rows: int | None = None,
+    names: str = "listed",
     file_format: str = "jsonl",
+    workers: int = 1,
     on_file: Callable[[str, str, int], None] | None = None,
+    on_skip: Callable[[str], None] | None = None,
 ) -> int:
     """Writes `configs` with `splits` to the directory `output`, card included; returns the number of rows.
 
-    `rows` is the size of `train` and `validation` (by default as many as `test` has). `on_file(config, split, rows)` is
-    called after each file. The order of `configs` and `splits` does not matter. `load_dataset(output, config)` reads
-    the result. Raises ValueError for an unknown config, split or format, and where `output` exists and is not a dataset
-    built here: only such a one is replaced.
+    `rows` is the size of `train` and `validation` (by default as many as `test` has), `names` where their people come
+    from (`rows.NAMES`). `file_format` is one of `files.FORMATS`; `sft` is for training and refuses `test`. `workers`
+    processes share the configs. `on_file(config, split, rows)` is called after each file. What cannot be built, because
+    a task has no such split or needs what is not at hand, is left out; `on_skip(message)` is called for it. Neither the
+    order of `configs` and `splits` nor `workers` changes a byte. `load_dataset(output, config)` reads the result.
+
+    Raises ValueError for an unknown config, split, format or kind of names, where nothing is left to build, and where
+    `output` exists and is not a dataset built here: only such a one is replaced.
+    """
+    tasks = in_order([task_info(config) for config in configs])
+    if not tasks or not splits:
+        raise ValueError("nothing to build: no config or no split is given")
+    if file_format not in FORMATS:
+        raise ValueError(f"unknown format {file_format!r}; it is one of {', '.join(FORMATS)}")
+    if file_format == "sft" and "test" in splits:
+        raise ValueError("the format sft is for training, and test is not; build train or validation with it")
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; it must be at least 1")
+    splits = sorted(set(splits), key=lambda split: SPLITS.index(split) if split in SPLITS else -1)
+    skipped: list[str] = []
+
+    def skip(message: str) -> None:
+        skipped.append(message)
+        if on_skip is not None:
+            on_skip(message)
+
+    buildable = []
+    for task in tasks:
+        for split in splits:  # refuses a wrong split, number or kind of names now
+            if split in SPLITS and split not in task.splits:
+                skip(f"{task.name} has a test split only: {split} is left out")
+            elif split == "test":
+                iterate_rows(task, split)
+            else:
+                iterate_rows(task, split, rows, names=names)
+        if possible := tuple(split for split in splits if split in task.splits):
+            buildable.append((task, possible))
+    if not buildable:
+        raise ValueError(f"nothing can be built: {'; '.join(skipped)}")
+    with replacing(output) as new:
+        jobs = [Job(new, task, possible, rows, names, file_format) for task, possible in buildable]
+        written: dict[str, WrittenConfig] = {}
+        for job, result in _run(jobs, workers, on_file):
+            if isinstance(result, WrittenConfig):
+                written[job.task.name] = result
+            else:
+                skip(f"{job.task.name} is left out: {result}")
+        if not written:
+            raise UnavailableError(f"nothing can be built: {'; '.join(skipped)}")
+        make_card = sft_card_text if file_format == "sft" else card_text
+        in_turn = [(task, written[task.name]) for task in tasks if task.name in written]
+        (new / "README.md").write_text(make_card(in_turn), encoding="utf-8")
+    return sum(result.count for result in written.values())
+
+
+@contextmanager
+def replacing(output: Path) -> Iterator[Path]:
+    """Gives an empty directory to write; it takes the place of `output` when all went well, and vanishes otherwise.
+
+    Raises ValueError where `output` is no dataset built here (`refuse_foreign`) or another process is building it.
     """
     from filelock import FileLock, Timeout
 
-    if file_format not in FORMATS:
-        raise ValueError(f"unknown format {file_format!r}; it is one of {', '.join(FORMATS)}")
-    wanted = {task_info(config).name for config in configs}
-    if not wanted or not splits:
-        raise ValueError("nothing to build: no config or no split is given")
-    names = [name for name in config_names() if name in wanted]
-    splits = sorted(set(splits), key=lambda split: SPLITS.index(split) if split in SPLITS else -1)
-    for split in splits:
-        iterate_rows(names[0], split, None if split == "test" else rows)  # refuses a wrong split or number now
     output = output.resolve()
     refuse_foreign(output)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -60,16 +107,21 @@ def build_dataset(
     except Timeout:
         raise ValueError(f"{output} is being built by another process") from None
     try:
-        _clear_up(output, new, old)
-        count = _write(new, names, splits, rows, file_format, on_file)
-        if output.exists():
-            output.rename(old)
-        new.rename(output)
+        clear_up(output, new, old)
+        new.mkdir()
+        yield new
+        exchange(output, new, old)
     finally:
-        _clear_up(output, new, old)
+        clear_up(output, new, old)
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
-    return count
+
+
+def in_order(tasks: Sequence[TaskConfig]) -> list[TaskConfig]:
+    """Each task once: the benchmark's own in the order of `config_names`, then others by name."""
+    places = {name: place for place, name in enumerate(config_names())}
+    distinct = {task.name: task for task in tasks}
+    return sorted(distinct.values(), key=lambda task: (places.get(task.name, len(places)), task.name))
 
 
 def refuse_foreign(output: Path) -> None:
@@ -81,84 +133,75 @@ def refuse_foreign(output: Path) -> None:
     if Path.cwd().is_relative_to(output):
         raise ValueError(f"{output} is where this command runs, and cannot be replaced; name a directory in it")
     entries = {entry.name for entry in output.iterdir()}
-    foreign = sorted(entries - {"README.md", *config_names()})
     card = output / "README.md"
-    if not foreign and entries and TITLE not in (card.read_text("utf-8", "replace") if card.is_file() else ""):
-        foreign = sorted(entries)
+    text = card.read_text("utf-8", "replace") if card.is_file() else ""
+    ours = {"README.md", *configs_of_card(text)} if TITLE in text else set()
+    foreign = sorted(entries - ours)
     if foreign:
         raise ValueError(f"{output} holds {foreign[0]!r}, which is not of a built dataset; name another directory")
 
 
-def _clear_up(output: Path, new: Path, old: Path) -> None:
-    if old.exists() and not output.exists():
-        old.rename(output)
+def exchange(destination: Path, new: Path, old: Path) -> None:
+    """Puts `new` in the place of `destination`, which waits in `old` until `clear_up` removes it."""
+    if destination.exists():
+        destination.rename(old)
+    new.rename(destination)
+
+
+def clear_up(destination: Path, new: Path, old: Path) -> None:
+    """Removes what an exchange, finished or not, has left; a destination caught between the renames comes back."""
+    if old.exists() and not destination.exists():
+        old.rename(destination)
     for leftover in (new, old):
         if leftover.exists():
             shutil.rmtree(leftover)
 
 
-def _write(
-    folder: Path,
-    configs: Sequence[str],
-    splits: Sequence[str],
-    rows: int | None,
-    file_format: str,
-    on_file: Callable[[str, str, int], None] | None,
-) -> int:
-    folder.mkdir()
-    files: dict[str, dict[str, str]] = {}
-    digests: dict[str, str] = {}
-    total = 0
-    for config in configs:
-        (folder / config).mkdir()
-        files[config] = {}
-        digest = sha256()
-        for split in splits:
-            path = f"{config}/{split}.{file_format}"
-            drawn = iterate_rows(config, split, None if split == "test" else rows)
-            write_rows = _write_jsonl if file_format == "jsonl" else _write_parquet
-            count = write_rows(folder / path, drawn, digest.update)
-            files[config][split] = path
-            total += count
-            if on_file is not None:
-                on_file(config, split, count)
-        digests[config] = digest.hexdigest()
-    (folder / "README.md").write_text(card_text(files, digests, total), encoding="utf-8")
-    return total
+def _run(
+    jobs: Sequence[Job], workers: int, on_file: Callable[[str, str, int], None] | None
+) -> Iterator[tuple[Job, WrittenConfig | UnavailableError]]:
+    if min(workers, len(jobs)) == 1:
+        for job in jobs:
+            yield job, _attempt(job, on_file)
+        return
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    # Spawned, not forked: the caller may hold threads (pyarrow, a progress bar), which a fork would tear.
+    with ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), initializer=_end_with_parent) as pool:
+        try:
+            futures = {pool.submit(_attempt, job): job for job in jobs}
+            for future in as_completed(futures):
+                job, result = futures[future], future.result()
+                if on_file is not None and isinstance(result, WrittenConfig):
+                    for split, count in result.counts.items():
+                        on_file(job.task.name, split, count)
+                yield job, result
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
-def _write_jsonl(path: Path, rows: Iterator[Row], update: Callable[[bytes], None]) -> int:
-    count = 0
-    with path.open("wb") as file:
-        for row in rows:
-            line = canonical_line(row).encode() + b"\n"
-            file.write(line)
-            update(line)
-            count += 1
-    return count
-
-
-def _write_parquet(path: Path, rows: Iterator[Row], update: Callable[[bytes], None]) -> int:
-    import pyarrow
-    from pyarrow import parquet
-
-    text, number = pyarrow.string(), pyarrow.int64()
-    types: Mapping[str, Any] = {
-        "messages": pyarrow.list_(pyarrow.struct({"role": text, "content": text})),
-        "length": number,
-        "max_new_tokens": number,
-    }
-    count = 0
-    writer = None
+def _attempt(job: Job, on_file: Callable[[str, str, int], None] | None = None) -> WrittenConfig | UnavailableError:
     try:
-        while batch := list(islice(rows, BATCH)):
-            schema = pyarrow.schema([(column, types.get(column, text)) for column in batch[0]])
-            writer = writer or parquet.ParquetWriter(path, schema)
-            writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
-            for row in batch:
-                update(canonical_line(row).encode() + b"\n")
-            count += len(batch)
-    finally:
-        if writer is not None:
-            writer.close()
-    return count
+        return write_config(job, on_file)
+    except UnavailableError as error:
+        shutil.rmtree(job.folder / job.task.name)
+        return error
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent is killed, which would otherwise leave it waiting for work for ever."""
+    import os
+    import threading
+    from multiprocessing import connection, parent_process
+
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

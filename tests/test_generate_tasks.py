@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import generate_tasks
-from hub_dataset import build_rows, checksum, config_names
+from hub_dataset import build_rows, checksum, config_names, task_info
 
 ROOT = Path(generate_tasks.__file__).resolve().parent
 
@@ -70,9 +70,25 @@ def test_build_makes_train_of_any_size(tmp_path):
 
 def test_build_without_tasks_builds_all_of_them_below_build(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert invoke("build").exit_code == 0
+    monkeypatch.delenv("PARALLELBENCH_LANGUAGETOOL_URL", raising=False)
+    result = invoke("build")
+    assert result.exit_code == 0
+    public = [name for name in config_names() if task_info(name).from_hub]
+    assert [line.split(" is left out: ")[0] for line in result.stderr.splitlines()] == public
     built = {entry.name for entry in (tmp_path / "build" / "parallelbench").iterdir()}
-    assert built == {"README.md", *config_names()}
+    assert built == {"README.md", *config_names()} - set(public)
+
+
+def test_build_of_train_leaves_out_tasks_that_have_none(tmp_path):
+    output = tmp_path / "parallelbench"
+    arguments = ["build", "text_writing/paraphrase", "waiting_line_sort", "--split", "train", "--rows", "5"]
+    result = invoke(*arguments, "--output", str(output))
+    assert result.exit_code == 0
+    assert result.stderr == "text_writing_paraphrase has a test split only: train is left out\n"
+    assert result.stdout == f"{output}: 5 rows, 1 tasks, train\n"
+    result = invoke(*arguments, "--split", "test", "--output", str(output))
+    assert result.stdout == f"{output}: 205 rows, 2 tasks, train, test\n"
+    assert sorted(path.name for path in (output / "text_writing_paraphrase").iterdir()) == ["test.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +96,10 @@ def test_build_without_tasks_builds_all_of_them_below_build(tmp_path, monkeypatc
     [
         (["build", "waiting_line_cpy"], "Error: unknown task 'waiting_line_cpy'; did you mean 'waiting_line_copy'?"),
         (["check", "nothing"], "Error: unknown task 'nothing'"),
+        (
+            ["build", "text_writing_summarize", "--split", "train"],
+            "nothing can be built: text_writing_summarize has a test split only: train is left out",
+        ),
         (["build", "--rows", "5"], "Error: --rows 5 has no effect on test"),
         (["build", "--split", "train", "--rows", "0"], "Invalid value for '--rows'"),
         (["build", "--split", "dev"], "Invalid value for '--split'"),

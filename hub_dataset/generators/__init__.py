@@ -1,10 +1,29 @@
 """The task types: what turns a config and a random stream into questions."""
 
+from .arithmetic import CUMULATIVE_SUM, MATH_OP
 from .base import Generator, Question, TaskType
+from .domino import DOMINO
 from .latin_square import LATIN_SQUARE
 from .lists import LIST_TYPES
+from .repeat import REPEAT
 from .sudoku import SUDOKU
+from .texts import PARAPHRASE, SUMMARIZE
+from .words_to_sentence import WORDS_TO_SENTENCE
 
-TASK_TYPES: dict[str, TaskType] = {**LIST_TYPES, "latin_square": LATIN_SQUARE, "sudoku": SUDOKU}
+TASK_TYPES: dict[str, TaskType] = {
+    **LIST_TYPES,
+    "repeat": REPEAT,
+    "domino": DOMINO,
+    "math_op": MATH_OP,
+    "cumulative_sum": CUMULATIVE_SUM,
+    "latin_square": LATIN_SQUARE,
+    "sudoku": SUDOKU,
+    "paraphrase": PARAPHRASE,
+    "summarize": SUMMARIZE,
+    "words_to_sentence": WORDS_TO_SENTENCE,
+}
+# Task types of which there are two: at a position that the prompt names, or at any. `position` chooses.
+POSITION_TYPES = ("insert", "remove", "replace")
+POSITIONS = ("index", "random")
 
-__all__ = ["TASK_TYPES", "Generator", "Question", "TaskType"]
+__all__ = ["POSITIONS", "POSITION_TYPES", "TASK_TYPES", "Generator", "Question", "TaskType"]

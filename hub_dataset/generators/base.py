@@ -45,7 +45,9 @@ class TaskType:
 
     `scorer` is what its references name; `placeholders` must all stand in the prompt, others must not; `settings` are
     the config keys it needs beyond the common ones; `make(config, split)` returns the generator; `limits(config)`
-    yields what is wrong with the settings as (key, message) pairs.
+    yields what is wrong with the settings as (key, message) pairs. `test_only` says that the questions are a fixed few,
+    of which none are left for train and validation; `is_text` that answers are sentences, which must be grammatical,
+    and `open_ended` that beyond that no answer is right by rule.
     """
 
     scorer: str
@@ -53,3 +55,6 @@ class TaskType:
     settings: frozenset[str]
     make: Callable[[TaskConfig, str], Generator]
     limits: Callable[[TaskConfig], list[tuple[str, str]]]
+    test_only: bool = False
+    is_text: bool = False
+    open_ended: bool = False

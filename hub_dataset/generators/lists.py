@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..randomness import Stream, draw_index, shuffled
 from .base import MASK, Question, TaskType
-from .pools import POOLS, Pool
+from .pools import ITEMS, Pool, pool_of
 
 if TYPE_CHECKING:
     from ..configs import TaskConfig
@@ -31,8 +31,8 @@ def _reverse(draw: Stream, items: list[str], new: str) -> tuple[list[str], None]
 
 
 def _sort(draw: Stream, items: list[str], new: str) -> tuple[list[str], None]:
-    # Last name, then first name; a single word is both.
-    return sorted(items, key=lambda item: (item.split(" ")[-1], item)), None
+    # Last name, then first name; a single word is both. Alphabetical: "a" to "z" whatever their case.
+    return sorted(items, key=lambda item: (item.split(" ")[-1].casefold(), item.casefold(), item)), None
 
 
 def _shuffle(draw: Stream, items: list[str], new: str) -> tuple[list[str], None]:
@@ -102,32 +102,41 @@ class ListGenerator:
 
 def _task_type(operation: Operation, scorer: str, *, word: bool = False, index: bool = False) -> TaskType:
     def make(config: TaskConfig, split: str) -> ListGenerator:
-        return ListGenerator(operation, scorer, POOLS[config.items](split), word, index)
+        return ListGenerator(operation, scorer, pool_of(config, split), word, index)
 
     def limits(config: TaskConfig) -> list[tuple[str, str]]:
-        if config.items not in POOLS:
-            return [("items", f"{config.items!r} is not one of {', '.join(POOLS)}")]
-        smallest = 2 if operation is _shuffle else 1
-        if config.min_length < smallest:
-            return [("min_length", f"{config.min_length} is too short for this task; it needs at least {smallest}")]
-        if config.shots and config.example_min_length < smallest:
-            value = config.example_min_length
-            return [("example_min_length", f"{value} is too short for this task; it needs at least {smallest}")]
-        example = config.shots * (config.example_max_length + word)
-        available = min(POOLS[config.items](split).size for split in ("test", "train"))
-        for key in ("min_length", "max_length"):
-            length = getattr(config, key)
-            if length + word + example > available:
-                return [(key, _too_long(length, config.items, available, word + example))]
-        return []
+        return pool_limits(config, smallest=2 if operation is _shuffle else 1, new=word)
 
     placeholders = {"context"} | ({"word"} if word else set()) | ({"index"} if index else set())
     return TaskType(scorer, frozenset(placeholders), frozenset({"items"}), make, limits)
 
 
-def _too_long(length: int, items: str, available: int, reserved: int) -> str:
+def pool_limits(config: TaskConfig, *, smallest: int, new: int) -> list[tuple[str, str]]:
+    """What is wrong with a list task's items and lengths, as (key, message) pairs.
+
+    `smallest` is the least length that makes sense, `new` the number of items a question needs beside its list.
+    """
+    if not config.pool and config.items not in ITEMS:
+        return [("items", f"{config.items!r} is not one of {', '.join(ITEMS)}")]
+    if config.min_length < smallest:
+        return [("min_length", f"{config.min_length} is too short for this task; it needs at least {smallest}")]
+    if config.shots and config.example_min_length < smallest:
+        value = config.example_min_length
+        return [("example_min_length", f"{value} is too short for this task; it needs at least {smallest}")]
+    # One example at a time: each shares nothing with the question, but may share items with another example.
+    example = (config.example_max_length + new) if config.shots else 0
+    available = min(pool_of(config, split).size for split in ("test", "train"))
+    for key in ("min_length", "max_length"):
+        length = getattr(config, key)
+        if length + new + example > available:
+            return [(key, _too_long(config, length, available, new + example))]
+    return []
+
+
+def _too_long(config: TaskConfig, length: int, available: int, reserved: int) -> str:
+    pool = "your own items" if config.pool else config.items
     return (
-        f"{length} is more than the pool of {items} can fill: a row has {available} to draw from, "
+        f"{length} is more than the pool of {pool} can fill: a row has {available} to draw from, "
         f"of which the new item and the example need up to {reserved}"
     )
 

@@ -1,14 +1,17 @@
-"""Where list items come from: people and single letters."""
+"""Where list items come from: people, single letters, or the user's own."""
 
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from .made_up_people import MadeUpPeople
+
 if TYPE_CHECKING:
+    from ..configs import TaskConfig
     from ..randomness import Stream
 
 SOURCES = Path(__file__).resolve().parent.parent / "sources"
@@ -88,7 +91,44 @@ class Letters:
         return frozenset(items)
 
 
-POOLS: dict[str, Callable[[str], Pool]] = {"people": People, "letters": Letters}
+class UserItems:
+    """A user's own items, the same in every split."""
+
+    def __init__(self, items: Sequence[str]) -> None:
+        self.items = items
+
+    @property
+    def size(self) -> int:
+        return len(self.items)
+
+    def draw(self, draw: Stream, count: int, avoid: frozenset[str]) -> list[str]:
+        free = [item for item in self.items if item not in avoid]
+        for place in range(count):
+            other = place + int(draw() * (len(free) - place))
+            free[place], free[other] = free[other], free[place]
+        return free[:count]
+
+    def words(self, items: Iterable[str]) -> frozenset[str]:
+        return frozenset(items)
+
+
+def _made_up_people(split: str) -> MadeUpPeople:
+    del split
+    listed, of_test = People("train"), People("test")
+    return MadeUpPeople(
+        names=(*listed.first_names, *listed.last_names), forbidden=(*of_test.first_names, *of_test.last_names)
+    )
+
+
+POOLS: dict[str, Callable[[str], Pool]] = {"people": People, "made_up_people": _made_up_people, "letters": Letters}
+
+# Those that a config may name; made-up people take the place of `people` where training data wants it.
+ITEMS = ("people", "letters")
+
+
+def pool_of(config: TaskConfig, split: str) -> Pool:
+    """The pool that a list task draws from: the user's own items where there are some."""
+    return UserItems(config.pool) if config.pool else POOLS[config.items](split)
 
 
 @cache

@@ -17,14 +17,16 @@ import evaluate
 
 from .arguments import check_grammar, check_pairs
 from .averages import average_percentages, average_tasks
+from .domino_scorer import DOMINO_SCORERS
 from .list_scorers import LIST_SCORERS
+from .number_scorers import NUMBER_SCORERS
 from .puzzle_scorers import PUZZLE_SCORERS
 from .reading import replace_lone_surrogates
 from .references import Reference, parse_reference
 from .scorer import Scorer
 from .text_scorers import TEXT_SCORERS, apply_grammar
 
-SCORERS: dict[str, Scorer] = {**LIST_SCORERS, **PUZZLE_SCORERS, **TEXT_SCORERS}
+SCORERS: dict[str, Scorer] = {**LIST_SCORERS, **PUZZLE_SCORERS, **DOMINO_SCORERS, **NUMBER_SCORERS, **TEXT_SCORERS}
 
 _DESCRIPTION = """\
 ParallelBench measures how much quality a diffusion language model loses when it decodes several tokens per step.

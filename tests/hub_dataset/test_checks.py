@@ -3,9 +3,12 @@
 import json
 
 import pytest
+from loopback_languagetool import loopback_languagetool
 
 from hub_dataset import build_rows, checksum, task_info
 from hub_dataset.checks import problems_of_config, problems_of_rows, read_checksums, write_checksums
+from hub_dataset.grammar import GrammarChecker
+from hub_dataset.unavailable import UnavailableError
 
 TASK = "waiting_line_shuffle"
 
@@ -96,3 +99,38 @@ def test_unreadable_checksums_are_one_line(tmp_path, text, message):
         path.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_checksums(path)
+
+
+def test_answers_of_open_text_tasks_need_no_score_and_must_not_repeat_the_text(monkeypatch):
+    config = "text_writing_paraphrase"
+
+    def refuse(predictions, references):
+        raise AssertionError("an open text task was scored")
+
+    assert problems_of_config(config, read_checksums(), refuse) == []
+    rows = build_rows(config)
+    rows[7]["answer"] = json.loads(rows[7]["reference"])["text"].upper()
+    monkeypatch.setattr("hub_dataset.checks.build_rows", lambda *arguments: rows)
+    recorded = {config: {"test": checksum(rows)}}
+    assert problems_of_config(config, recorded) == [f"{config}-test-0007: its answer stands in the question"]
+
+
+def test_answers_of_open_text_tasks_are_grammatical_where_there_is_a_checker():
+    config = "text_writing_summarize"
+    answers = [row["answer"] for row in build_rows(config)]
+    with loopback_languagetool({answers[3]: "SOME_RULE"}) as server:
+        found = problems_of_config(config, read_checksums(), grammar=GrammarChecker(server.url))
+    assert found == [f"{config}-test-0003: its answer is not grammatical: SOME_RULE"]
+    assert sorted(text for _, text in server.log) == sorted(answers)
+
+
+def test_checksum_of_what_cannot_be_built_here_is_kept(tmp_path, monkeypatch):
+    monkeypatch.delenv("PARALLELBENCH_LANGUAGETOOL_URL", raising=False)
+    with pytest.raises(UnavailableError):
+        build_rows("paraphrase_summarize_samsum")
+    path = tmp_path / "checksums.json"
+    path.write_text(json.dumps({"paraphrase_summarize_samsum": {"test": "1" * 64}, "gone": {"test": "2" * 64}}))
+    written = write_checksums(path)
+    assert written["paraphrase_summarize_samsum"] == {"test": "1" * 64}
+    assert "gone" not in written
+    assert "paraphrase_summarize_chatgpt_paraphrases" not in written

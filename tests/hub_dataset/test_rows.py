@@ -17,7 +17,8 @@ from hub_dataset.checks import read_checksums
 from hub_dataset.rows import COLUMNS, canonical_line
 
 ROOT = Path(hub_dataset.__file__).resolve().parent.parent
-ALL = config_names()
+# What takes a network to build has tests of its own.
+ALL = [name for name in config_names() if not task_info(name).from_hub]
 DEFAULT = default_task_names()
 
 
@@ -38,7 +39,10 @@ def test_configs_are_those_of_the_benchmark():
         for name in ("copy", "replace_index", "replace_random", "shuffle")
         for length in (6, 8, 10, 12, 14, 16)
     ]
-    assert DEFAULT + long + studied == ALL
+    assert DEFAULT + long + studied == [name for name in ALL if task_info(name).category != "text_writing"]
+    public = [name for name in config_names() if name not in ALL]
+    assert public == ["paraphrase_summarize_chatgpt_paraphrases", "paraphrase_summarize_samsum"]
+    assert {"text_writing_paraphrase", "text_writing_summarize"} <= set(ALL)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,7 @@ def test_rows_follow_the_schema(config):
         assert [type(value) for value in row.values()] == list(COLUMNS.values())
         assert row["id"] == f"{config}-test-{number:04d}"
         assert (row["task"], row["category"]) == (config, task.category)
-        assert [message["role"] for message in row["messages"]] == ["user", "assistant", "user"]
+        assert [message["role"] for message in row["messages"]] == ["user", "assistant"] * task.shots + ["user"]
         assert row["messages"][-1]["content"] == row["prompt"]
         assert "{" not in row["prompt"]
         reference = json.loads(row["reference"])
@@ -83,12 +87,13 @@ def test_rebuilt_rows_have_the_recorded_checksum(config):
 
 
 def test_checksums_are_recorded_for_every_config_and_no_other():
-    assert list(read_checksums()) == ALL
+    assert [name for name in read_checksums() if not task_info(name).from_hub] == ALL
 
 
 @pytest.mark.parametrize("config", ALL)
 def test_no_question_is_asked_twice(config):
-    for split, rows in (("test", None), ("train", 300)):
+    for split in task_info(config).splits[:2]:
+        rows = None if split == "test" else 300
         prompts = [row["prompt"] for row in build_rows(config, split, rows)]
         assert len(prompts) == len(set(prompts))
 
@@ -96,7 +101,7 @@ def test_no_question_is_asked_twice(config):
 @pytest.mark.parametrize("config", ALL)
 def test_train_and_validation_contain_no_question_of_test(config):
     questions = {row["prompt"] for row in build_rows(config)}
-    for split in ("train", "validation"):
+    for split in task_info(config).splits[1:]:
         for row in build_rows(config, split, 300):
             assert not questions & {message["content"] for message in row["messages"]}
 
@@ -124,7 +129,7 @@ def test_names_of_test_do_not_occur_in_train():
     assert words("validation") & words("train")
 
 
-@pytest.mark.parametrize("config", [name for name in ALL if not name.startswith("puzzle")])
+@pytest.mark.parametrize("config", [name for name in ALL if task_info(name).items])
 def test_example_shares_no_word_with_its_question_and_has_a_length_of_its_own(config):
     rows = build_rows(config)
     for row in rows:
@@ -207,3 +212,41 @@ def test_rows_are_the_same_under_another_hash_seed():
     ]
     assert outputs[0] == outputs[1]
     assert outputs[0].strip() == str([checksum(build_rows(name, "train", 20)) for name in DEFAULT])
+
+
+def test_generated_names_are_no_words_of_test_and_differ_from_the_listed():
+    config = "waiting_line_insert_random"
+    tested = {word for row in build_rows(config) for word in people_of(row)}
+    made_up = build_rows(config, "train", 300, names="generated")
+    words = {word for row in made_up for word in people_of(row)}
+    assert not words & tested
+    assert len(words) > 3000
+    listed = {word for row in build_rows(config, "train", 300) for word in people_of(row)}
+    assert len(listed) < 400
+    assert len(words & listed) < 10
+
+
+def people_of(row) -> list[str]:
+    """All words of the names that a row shows, one-shot example included."""
+    shown = [message["content"].split("\n")[0].partition(": ")[2] for message in row["messages"][::2]]
+    return " ".join(shown).replace('", "', " ").strip('[" ]').replace('"] ["', " ").split()
+
+
+def test_generated_names_leave_other_tasks_as_they_are():
+    for config in ("puzzle_latin_square_n4", "case_study_shuffle_n6"):
+        assert build_rows(config, "train", 20, names="generated") == build_rows(config, "train", 20)
+
+
+def test_shorter_split_with_generated_names_is_the_beginning_of_a_longer_one():
+    long = build_rows("waiting_line_sort", "validation", 40, names="generated")
+    assert build_rows("waiting_line_sort", "validation", 10, names="generated") == long[:10]
+    assert long != build_rows("waiting_line_sort", "train", 40, names="generated")
+
+
+@pytest.mark.parametrize(
+    ("split", "names", "message"),
+    [("test", "generated", "names of test are never generated"), ("train", "made up", "unknown names 'made up'")],
+)
+def test_names_are_checked_at_the_call(split, names, message):
+    with pytest.raises(ValueError, match=message):
+        iterate_rows("waiting_line_copy", split, names=names)

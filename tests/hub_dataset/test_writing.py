@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 import hub_dataset
-from hub_dataset import build_rows, checksum, default_task_names
+from hub_dataset import build_rows, checksum, default_task_names, task_info
 from hub_dataset.writing import build_dataset
 
 ROOT = Path(hub_dataset.__file__).resolve().parent.parent
@@ -34,6 +35,54 @@ def test_two_builds_are_the_same_bytes_whatever_the_order(tmp_path, file_format)
     build_dataset(second, TASKS[::-1], splits=["train", "test"], **options)
     assert contents(first) == contents(second)
     assert len(contents(first)) == 5
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet", "sft"])
+def test_workers_change_neither_a_byte_nor_the_count(tmp_path, file_format):
+    options = {"splits": ["train", "validation"], "rows": 30, "file_format": file_format, "names": "generated"}
+    reported = []
+    alone = build_dataset(tmp_path / "a", TASKS, **options)
+    shared = build_dataset(
+        tmp_path / "b", TASKS[::-1], **options, workers=4, on_file=lambda *file: reported.append(file)
+    )
+    assert alone == shared == 120
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert sorted(reported) == sorted((task, split, 30) for task in TASKS for split in ("train", "validation"))
+
+
+def test_error_in_a_worker_comes_out_and_leaves_the_old_build(tmp_path):
+    output = tmp_path / "parallelbench"
+    build_dataset(output, TASKS)
+    before = contents(tmp_path)
+    broken = replace(task_info(TASKS[0]), prompt="{nothing}")
+    with pytest.raises(KeyError, match="nothing"):
+        build_dataset(output, [broken, TASKS[1]], workers=2)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_workers_end_when_the_build_is_killed(tmp_path):
+    command = [sys.executable, "generate_tasks.py", "build", *TASKS, "--split", "train", "--rows", "3000000"]
+    command += ["--workers", "2", "--output", str(tmp_path / "parallelbench")]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    new = tmp_path / ".parallelbench.new"
+    wait_until(lambda: len([path for path in new.glob("*/train.jsonl") if path.stat().st_size]) == 2)
+    workers = children(process.pid)
+    assert len(workers) >= 2
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + 30
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def children(pid: int) -> list[int]:
+    return [int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_nothing_but_the_dataset_is_left_behind(tmp_path):
@@ -101,6 +150,8 @@ def test_file_in_place_of_the_output_is_refused(tmp_path):
         ({"splits": ["dev"]}, "unknown split 'dev'"),
         ({"splits": ["train"], "rows": 0}, "rows is 0"),
         ({"file_format": "csv"}, "unknown format 'csv'"),
+        ({"splits": ["train"], "names": "invented"}, "unknown names 'invented'"),
+        ({"workers": 0}, "workers is 0"),
     ],
 )
 def test_wrong_arguments_write_nothing(tmp_path, options, message):
@@ -123,13 +174,14 @@ def test_failure_in_the_middle_leaves_the_old_build(tmp_path):
     assert contents(tmp_path) == before
 
 
-def test_bucket_that_cannot_be_filled_leaves_the_old_build(tmp_path, monkeypatch):
+def test_bucket_that_cannot_be_filled_leaves_the_old_build(tmp_path):
     output = tmp_path / "parallelbench"
     build_dataset(output, TASKS[:1])
     before = contents(tmp_path)
-    monkeypatch.setattr("hub_dataset.generators.latin_square.SYMBOLS", "ABCDEFGH12")
-    with pytest.raises(ValueError, match=r"puzzle_latin_square_n4: only \d+ rows of train can be filled"):
-        build_dataset(output, ["puzzle_latin_square_n4"], splits=["train"], rows=10**6)
+    size = {"min_length": 2, "max_length": 2, "example_min_length": 2, "example_max_length": 2}
+    small = replace(task_info("puzzle_latin_square_n4"), name="custom_small_square", **size)
+    with pytest.raises(ValueError, match=r"custom_small_square: only \d+ rows of train can be filled"):
+        build_dataset(output, [small], splits=["train"], rows=10**6)
     assert contents(tmp_path) == before
 
 

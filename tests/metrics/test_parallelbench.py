@@ -36,6 +36,9 @@ RIGHT_ANSWERS = {
     "list_replace": ({"input": ["Ada", "Tim"], "word": "Zoë"}, '["Ada", "Zoë"]'),
     "latin_square": ({"symbols": ["A", "1"]}, "A,1\n1,A"),
     "sudoku": ({"answer": GRID}, GRID),
+    "domino": ({"input": ["2-5", "1-5"]}, '["2-5", "5-1"]'),
+    "math_result": ({"answer": "85"}, "85"),
+    "number_list": ({"answer": "[3, 4, 8]"}, "[3, 4, 8]"),
     "words_to_sentence": ({"words": ["river", "lantern"]}, "A lantern by the river."),
 }
 REFERENCES = [json.dumps({"scorer": scorer, **values}) for scorer, (values, _) in RIGHT_ANSWERS.items()]

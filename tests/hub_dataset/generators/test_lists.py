@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from hub_dataset.configs import config_names, task_info
 from hub_dataset.generators import TASK_TYPES
-from hub_dataset.generators.lists import format_list
+from hub_dataset.generators.lists import LIST_TYPES, format_list
 
-LIST_TYPES = [name for name in TASK_TYPES if name not in ("latin_square", "sudoku")]
 ROWS = st.tuples(st.integers(0, 2**32), st.integers(2, 16), st.sampled_from(["test", "train"]))
 
 

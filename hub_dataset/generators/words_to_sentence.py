@@ -1,0 +1,120 @@
+"""Sentences that must contain given words: written by hand for test, made from a few patterns for training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..randomness import Stream, draw_index
+from ..text_files import WordList, read_word_lists
+from ..text_sources import TextFile
+from .base import Question, TaskType
+
+if TYPE_CHECKING:
+    from ..configs import TaskConfig
+
+# Words are mentioned here, not used, so that any of them fits, whatever its part of speech; after a colon, since a
+# grammar checker reads "the words river" as a slip for "the word's river".
+_PATTERNS = (
+    "{these} {was} on the board: {words}.",
+    "Today we learned {these}: {words}.",
+    "Our teacher asked us to spell {these}: {words}.",
+    "Can you find {these} in the dictionary: {words}?",
+    "The list has {these} on it: {words}.",
+    "Please remember {these} until tomorrow: {words}.",
+)
+
+
+class ListedSentences:
+    """The lists of the source in their order, each shortened to its first words, with the sentence written for it.
+
+    So row i asks for the first words of the same list in every config of a level.
+    """
+
+    def __init__(self, lists: tuple[WordList, ...]) -> None:
+        self._left = iter(lists)
+
+    def draw(self, draw: Stream, length: int, avoid: frozenset[str]) -> Question:
+        entry = next(self._left, None)
+        if entry is None:
+            raise ValueError("the source has no more lists of words")
+        return _question(entry.words[:length], entry.sentence)
+
+
+class DrawnSentences:
+    """Words drawn from all lists of the source, with a sentence that mentions them.
+
+    The words of a list belong together at the easy level; drawn ones do not. They are for learning the form, and share
+    words with test, but no list: no sentence that was written for test is among the answers.
+    """
+
+    def __init__(self, lists: tuple[WordList, ...]) -> None:
+        self._words = list(dict.fromkeys(word for entry in lists for word in entry.words))
+
+    def draw(self, draw: Stream, length: int, avoid: frozenset[str]) -> Question:
+        words: list[str] = []
+        while len(words) < length:
+            word = self._words[draw_index(draw, len(self._words))]
+            # The scorer looks for words inside words, so none may be contained in another.
+            if word not in avoid and not any(word in other or other in word for other in words):
+                words.append(word)
+        pattern = _PATTERNS[draw_index(draw, len(_PATTERNS))]
+        return _question(tuple(words), _mention(pattern, words))
+
+
+def _mention(pattern: str, words: list[str]) -> str:
+    if len(words) == 1:
+        sentence = pattern.format(these="this word", was="was", words=words[0])
+    else:
+        named = f"{', '.join(words[:-1])}{',' * (len(words) > 2)} and {words[-1]}"
+        sentence = pattern.format(these="these words", was="were", words=named)
+    return sentence[0].upper() + sentence[1:]
+
+
+def _question(words: tuple[str, ...], sentence: str) -> Question:
+    return Question(
+        fields={"words": ", ".join(words)},
+        answer=sentence,
+        scoring={"words": list(words)},
+        output_format="",
+        length=len(words),
+        identity=frozenset(words),
+        used=frozenset(words),
+    )
+
+
+def _make(config: TaskConfig, split: str) -> ListedSentences | DrawnSentences:
+    lists = _lists(config)
+    return ListedSentences(lists) if split == "test" else DrawnSentences(lists)
+
+
+def _lists(config: TaskConfig) -> tuple[WordList, ...]:
+    if not isinstance(config.source, TextFile):
+        raise ValueError(f"{config.origin}.source: {config.source} is not a file with lists of words")
+    return read_word_lists(config.source.path)
+
+
+def _limits(config: TaskConfig) -> list[tuple[str, str]]:
+    if config.shots:
+        return [("shots", f"{config.shots} is not 0; text tasks show no example")]
+    if not isinstance(config.source, TextFile):
+        return [("source", f"{config.source} is not a file with lists of words")]
+    lists = _lists(config)
+    shortest = min(len(entry.words) for entry in lists)
+    problems = [
+        (key, f"{getattr(config, key)} is more than the {shortest} words of the shortest list in {config.source}")
+        for key in ("min_length", "max_length")
+        if getattr(config, key) > shortest
+    ]
+    if config.rows > len(lists):
+        problems.append(("rows", f"{config.rows} is more than the {len(lists)} lists in {config.source}"))
+    return problems
+
+
+WORDS_TO_SENTENCE = TaskType(
+    scorer="words_to_sentence",
+    placeholders=frozenset({"words"}),
+    settings=frozenset({"source"}),
+    make=_make,
+    limits=_limits,
+    is_text=True,
+)

@@ -1,0 +1,177 @@
+"""Publishes the dataset and the metric on the Hugging Face Hub: one commit each, then a tag that never moves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha1, sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .configs import TaskConfig
+from .installing import METRIC, NAME, metric_modules
+from .version import DATA_VERSION
+from .writing import build_dataset
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+TAG = f"v{DATA_VERSION}"
+# Stands for the owner where none is known, as in a dry run.
+UNKNOWN_OWNER = "<you>"
+_REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+class PublishError(ValueError):
+    """Why nothing, or no more than a commit without its tag, was published; one line that names no token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What one repository will hold at the tag: path in the repository → local file."""
+
+    repo_type: str
+    repo_id: str
+    files: dict[str, Path]
+
+    def lines(self) -> Iterator[str]:
+        """One line per file: SHA-256, size in bytes, path."""
+        for path, file in self.files.items():
+            content = file.read_bytes()
+            yield f"{sha256(content).hexdigest()}  {len(content):>9}  {path}"
+
+
+def prepare_uploads(
+    folder: Path,
+    configs: Sequence[str | TaskConfig],
+    repo_id: str,
+    space_id: str,
+    metric: Path = METRIC,
+    on_skip: Callable[[str], None] | None = None,
+) -> list[Upload]:
+    """Builds the dataset below `folder` and lists both uploads, the dataset's first; publishes nothing.
+
+    A config that cannot be built here is left out; `on_skip(message)` is called for it. Raises ValueError for an
+    unknown config, a repository without an owner, or a folder that holds no metric.
+    """
+    for name in (repo_id, space_id):
+        if not _REPO_ID.fullmatch(name.replace(UNKNOWN_OWNER, "owner")):
+            raise ValueError(f"{name!r} is not the name of a repository; it has the form owner/{NAME}")
+    metric_modules(metric)
+    dataset = folder / NAME
+    build_dataset(dataset, configs, file_format="parquet", on_skip=on_skip)
+    return [
+        Upload("dataset", repo_id, _files(dataset)),
+        Upload("space", space_id, _files(metric)),
+    ]
+
+
+def find_owner() -> str:
+    """The user of the token at hand. Raises PublishError where there is none, or the Hub cannot be asked."""
+    with _hub("your account") as api:
+        return str(api.whoami()["name"])
+
+
+def publish(upload: Upload) -> str:
+    """Commits an upload and tags the commit; returns what was done, in a few words.
+
+    Files that the upload lacks are removed. A tag that exists is left alone where it has the same content, and is
+    otherwise an error. An upload that was interrupted before its tag is taken up by the next one.
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    where = f"the {upload.repo_type} {upload.repo_id}"
+    with _hub(where) as api:
+        target: dict[str, Any] = {"repo_id": upload.repo_id, "repo_type": upload.repo_type}
+        if not api.repo_exists(**target):
+            api.create_repo(**target, space_sdk="gradio" if upload.repo_type == "space" else None, exist_ok=True)
+        if TAG in {tag.name for tag in api.list_repo_refs(**target).tags}:
+            if _same_content(upload, api, TAG):
+                return f"{TAG} is there already, with the same content"
+            raise PublishError(
+                f"{where} has a tag {TAG} with other content, and tags do not move; "
+                f"give the data a new version in hub_dataset/version.py"
+            )
+        head = api.repo_info(**target, revision="main").sha
+        present = set(api.list_repo_files(**target, revision=head)) - {".gitattributes"}
+        operations: list[Any] = [
+            *(CommitOperationAdd(path, str(file)) for path, file in upload.files.items()),
+            *(CommitOperationDelete(path, is_folder=False) for path in sorted(present - upload.files.keys())),
+        ]
+        # The parent makes a commit fail that somebody else's has overtaken; else one would undo the other.
+        commit = api.create_commit(**target, operations=operations, commit_message=TAG, parent_commit=head)
+        api.create_tag(**target, tag=TAG, revision=commit.oid)
+        return f"{len(upload.files)} files, tag {TAG}"
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {path: found[path] for path in sorted(found) if "__pycache__" not in path.split("/")}
+
+
+def _same_content(upload: Upload, api: HfApi, revision: str) -> bool:
+    """Whether a revision holds this upload.
+
+    Parquet files are compared by their paths only: the card holds the digest of every config's rows, and the same rows
+    are other bytes when another version of Parquet's library writes them.
+    """
+    from huggingface_hub.hf_api import RepoFile
+
+    listed = api.list_repo_tree(upload.repo_id, repo_type=upload.repo_type, revision=revision, recursive=True)
+    there = {entry.path: entry.blob_id for entry in listed if isinstance(entry, RepoFile)}
+    there.pop(".gitattributes", None)
+    return there.keys() == upload.files.keys() and all(
+        path.endswith(".parquet") or there[path] == _blob_id(file) for path, file in upload.files.items()
+    )
+
+
+def _blob_id(file: Path) -> str:
+    content = file.read_bytes()
+    return sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+@contextmanager
+def _hub(where: str) -> Iterator[HfApi]:
+    """The Hub's client with the token at hand; its errors become one line each."""
+    from huggingface_hub import HfApi, constants, get_token, utils
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    token = get_token()
+    if token is None:
+        raise PublishError(
+            "no Hugging Face token: log in with `hf auth login`, or set HF_TOKEN to a token that may write"
+        )
+    # The base class of all that the HTTP library raises, which is another library in other versions, and OSError.
+    transport_errors: Any = HfHubHTTPError.__bases__
+    # One bar per file would bury what was done.
+    bars: Any = utils
+    hidden = bars.are_progress_bars_disabled()
+    bars.disable_progress_bars()
+    try:
+        yield HfApi(token=token)
+    except PublishError:
+        raise
+    except OfflineModeIsEnabled:
+        raise PublishError("HF_HUB_OFFLINE is set, and publishing needs the Hub; unset it") from None
+    except HfHubHTTPError as error:
+        raise PublishError(_refusal(error, where)) from None
+    except transport_errors:
+        # Not the error's own words: they may quote the request, token included.
+        raise PublishError(f"cannot reach the Hub at {constants.ENDPOINT}: no connection") from None
+    finally:
+        if not hidden:
+            bars.enable_progress_bars()
+
+
+def _refusal(error: Any, where: str) -> str:
+    status = error.response.status_code
+    if status == 401:
+        return "the Hub does not accept the token (401); log in again with `hf auth login`, or set another HF_TOKEN"
+    if status == 403:
+        return f"the token may not write to {where} (403); it needs write access, and its user must be the owner"
+    if status == 412:
+        return f"somebody else has changed {where} meanwhile (412); run the command again"
+    reason = " ".join((error.server_message or "no reason given").split())
+    return f"the Hub refuses {where} ({status}): {reason}"

@@ -1,0 +1,8 @@
+"""The error for what cannot be done on this machine at this moment, though nothing is wrong with the request."""
+
+
+class UnavailableError(ValueError):
+    """Something outside this project is missing: a network, a server, a pinned data set. The message says what.
+
+    Building and checking leave out what needs it and go on; whoever asks for that one thing alone sees a ValueError.
+    """
