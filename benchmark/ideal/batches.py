@@ -23,7 +23,8 @@ class RowRecord:
         slot_positions: (slots,), long.
         slot_tokens: (slots,), long.
         slot_totals: (slots,), float32: the number of answers that have the token there.
-        slot_noise: (slots,), float32: what is added to the logits, or None.
+        slot_seeds: (slots,), long: where the noise on the logits comes from, or None.
+        tie_noise: the most that the noise adds to a logit.
     """
 
     pattern: AnswerPattern
@@ -32,7 +33,8 @@ class RowRecord:
     slot_positions: Tensor
     slot_tokens: Tensor
     slot_totals: Tensor
-    slot_noise: Tensor | None
+    slot_seeds: Tensor | None
+    tie_noise: float
 
     @classmethod
     def from_table(
@@ -43,12 +45,12 @@ class RowRecord:
         columns = torch.stack([pattern.column_positions, tokens[pattern.column_labels]])
         slots, slot_of_column = torch.unique(columns, dim=1, return_inverse=True)
         slot_totals = torch.zeros(slots.shape[1]).index_add_(0, slot_of_column, pattern.totals)
-        noise = None
+        seeds = None
         if noise_seed is not None:
             generator = torch.Generator().manual_seed(noise_seed)
-            noise = tie_noise * torch.rand(slots.shape[1], generator=generator)
+            seeds = torch.randint(1 << 62, (slots.shape[1],), generator=generator)
         first = tokens[torch.from_numpy(table.labels[0])]
-        return cls(pattern, first, slot_of_column, slots[0], slots[1], slot_totals, noise)
+        return cls(pattern, first, slot_of_column, slots[0], slots[1], slot_totals, seeds, tie_noise)
 
 
 class Batch:
@@ -121,8 +123,9 @@ class Batch:
             [record.slot_of_column + offset for record, offset in zip(in_order, offsets, strict=True)]
         )
         self._num_answers = torch.tensor([record.pattern.num_answers for record in records])
-        noises = [record.slot_noise for record in in_order if record.slot_noise is not None]
-        self._noise = torch.cat(noises) if noises else None
+        seeds = [record.slot_seeds for record in in_order if record.slot_seeds is not None]
+        self._seeds = torch.cat(seeds) if seeds else None
+        self._tie_noise = in_order[0].tie_noise
 
     def logits(self, answer: Tensor, keep: Tensor, mask_token_id: int, log: Tensor) -> Tensor:
         """Log-probabilities at the kept positions of the generated part.
@@ -173,4 +176,25 @@ class Batch:
         answers = torch.where(dead_end, self._num_answers, consistent.long())
         counts = torch.where(dead_end[self._row], self._total, counts)
         values = (log[counts.long()] - log[answers][self._row]).float()
-        return values if self._noise is None else values + self._noise
+        if self._seeds is None:
+            return values
+        # Noise that stayed the same would decide both which positions come first and which token the others take.
+        return values + self._tie_noise * _hashed_uniform(self._seeds, is_revealed.sum(dim=1)[self._row])
+
+
+def _hashed_uniform(seeds: Tensor, step: Tensor) -> Tensor:
+    """Numbers in [0, 1), float32, that look independent from seed to seed and from step to step.
+
+    The finalizer of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014);
+    products wrap, as they do there.
+    """
+    mixed = seeds + step * -7046029254386353131
+    for shift, factor in ((30, -4658895280553007687), (27, -7723592293110705685)):
+        mixed = (mixed ^ _shifted_right(mixed, shift)) * factor
+    mixed = mixed ^ _shifted_right(mixed, 31)
+    return _shifted_right(mixed, 40).float() / (1 << 24)
+
+
+def _shifted_right(values: Tensor, places: int) -> Tensor:
+    """A logical shift: zeros come in from the left, where >> of a signed integer repeats the sign."""
+    return (values >> places) & ((1 << (64 - places)) - 1)

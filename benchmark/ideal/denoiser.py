@@ -85,7 +85,7 @@ class ExactDenoiser:
             include_input: Whether a shuffle may be the input itself, as the closed forms have it.
             tie_noise: Logits of the tokens that some answer has are raised by up to this much, at random, so that
                 greedy decoding breaks ties at random (1e-4 is enough and moves no probability visibly). The noise
-                depends on the seed and on a row's prompt alone: it is the same in every call.
+                depends on the seed, on a row's prompt and on how many of its tokens are revealed, on nothing else.
             tie_seed: Seed of that noise.
 
         Raises:
