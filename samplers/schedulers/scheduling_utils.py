@@ -15,7 +15,7 @@ from torch import Tensor
 from .proposals import Generators, Proposal, propose
 from .scores import score
 from .state import SampleState
-from .validation import check_choice, check_count, check_range
+from .validation import check_choice, check_count, check_flag, check_range
 
 SAMPLING_METHODS = ("auto", "greedy", "multinomial")
 
@@ -96,8 +96,9 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         """Validate and keep the shared arguments; every constructor calls it."""
         _check_proposal(temperature, top_p, top_k)
         check_count("num_inference_steps", num_inference_steps)
+        check_flag("score_proposal", score_proposal)
         self._temperature, self._top_p, self._top_k = temperature, top_p, top_k
-        self._score_proposal = bool(score_proposal)
+        self._score_proposal = score_proposal
         self._given_steps = num_inference_steps
         self._state = self._new_state()
         self.set_timesteps()

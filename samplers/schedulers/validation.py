@@ -40,6 +40,12 @@ def check_range(
         raise ValueError(f"{name}={value!r} should be {wanted}")
 
 
+def check_flag(name: str, value: bool) -> None:
+    """Raise ValueError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value!r} should be True or False")
+
+
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise ValueError unless `value` is one of `choices`."""
     if value not in choices:

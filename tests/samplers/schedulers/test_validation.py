@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from samplers.schedulers.validation import check_choice, check_count, check_range
+from samplers import ThresholdScheduler
+from samplers.schedulers.validation import check_choice, check_count, check_flag, check_range
 
 
 @pytest.mark.parametrize("value", [1, 2, 10**9])
@@ -60,3 +61,17 @@ def test_choice_lists_what_there_is() -> None:
     for value in ("Theorem", None, ["theorem"]):
         with pytest.raises(ValueError, match=r"rule=.* should be one of theorem, reference_code"):
             check_choice("rule", value, ("theorem", "reference_code"))  # type: ignore[arg-type]
+
+
+def test_flag_is_true_or_false_and_nothing_like_it() -> None:
+    check_flag("strict", True)
+    check_flag("strict", False)
+    for value in (0, 1, None, "true", "abc"):
+        with pytest.raises(ValueError, match=f"^strict={value!r} should be True or False$"):
+            check_flag("strict", value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("arguments", [{"strict": "abc"}, {"score_proposal": 1}])
+def test_constructors_check_their_flags(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="should be True or False"):
+        ThresholdScheduler(**arguments)
