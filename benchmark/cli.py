@@ -1,8 +1,9 @@
 """The command line `parallelbench`: run, report, list."""
 
+import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -10,7 +11,7 @@ RESULTS = Path("results")
 
 
 class _Group(click.Group):
-    """Turns what users get wrong into one line and exit code 2."""
+    """Turns what users get wrong, and what the system refuses, into one line and exit code 2."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -18,20 +19,50 @@ class _Group(click.Group):
         except click.exceptions.Abort:
             sys.exit(130)
         except click.ClickException as error:
-            click.echo(f"Error: {error.format_message()}", err=True)
-            sys.exit(2)
+            _fail(error.format_message())
+        except OSError as error:
+            _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
         except ValueError as error:
-            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
-            sys.exit(2)
+            _fail(str(error))
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def _fail(message: str) -> NoReturn:
+    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
+def _not_empty(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    # An empty text is most likely a variable that is not set, and as a path it would mean the current directory.
+    if value == "":
+        raise click.BadParameter("it is empty; name a directory.")
+    return None if value is None else Path(value)
+
+
+@click.group(
+    cls=_Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(package_name="parallelbench")
-def main() -> None:
-    """Measures how much quality a diffusion LLM loses when it decodes several tokens per step."""
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Measures how much quality a diffusion LLM loses when it decodes several tokens per step.
+
+    \b
+    Example:
+      parallelbench run
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
-@main.command()
+@main.command(short_help="Run models x schedulers x tasks, then print the table.")
 @click.option("--model", "models", multiple=True, default=("ideal",), show_default=True, help="Model; repeatable.")
 @click.option("--task", "tasks", multiple=True, help="Task, or a pattern such as 'waiting_line_*'; repeatable.")
 @click.option(
@@ -43,10 +74,15 @@ def main() -> None:
 @click.option("--samples", type=click.IntRange(min=1), help="Only the first so many questions of each task.")
 @click.option("--block-length", type=click.IntRange(min=1), help="Length of the blocks, for all schedulers.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Length of the answers; by default the protocol's.")
-@click.option("--temperature", type=click.FloatRange(min=0), help="Of the proposals; by default the model's own.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    callback=_finite,
+    help="Of the proposals; by default the model's own.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other samples.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=100, show_default=True, help="Changes no result.")
-@click.option("--output", type=click.Path(path_type=Path), help="Directory of the run; by default one under results/.")
+@click.option("--output", type=click.Path(), callback=_not_empty, help="Directory of the run; else one in results/.")
 @click.option("--fresh", is_flag=True, help="Start anew instead of going on with what is in the directory.")
 def run(
     models: tuple[str, ...],
@@ -88,8 +124,8 @@ def run(
     )
 
 
-@main.command()
-@click.argument("directory", type=click.Path(path_type=Path))
+@main.command(short_help="Print the table and redraw the plots of a run.")
+@click.argument("directory", type=click.Path(), callback=_not_empty)
 def report(directory: Path) -> None:
     """Print the table and redraw the plots of a run, from its DIRECTORY alone.
 
@@ -102,7 +138,7 @@ def report(directory: Path) -> None:
     show_report(directory)
 
 
-@main.command(name="list")
+@main.command(name="list", short_help="List tasks, schedulers and models.")
 @click.argument("what", type=click.Choice(["tasks", "schedulers", "models"]), required=False)
 def list_(what: str | None) -> None:
     """List tasks, schedulers and models, or one of the three.

@@ -25,7 +25,7 @@ def resolve_tasks(patterns: list[str]) -> list[str]:
         names = [name for name in known if fnmatchcase(name, wanted)]
         if not names:
             raise ValueError(
-                f"unknown task {pattern!r}{_suggestion(wanted, known)}; `parallelbench list` shows all tasks"
+                f"unknown task {pattern!r}{_suggestion(wanted, known)}; `parallelbench list tasks` shows all"
             )
         found.extend(name for name in names if name not in found)
     return found
@@ -43,4 +43,4 @@ def _suggestion(wanted: str, known: list[str]) -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(wanted, known, n=3)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+    return f" (did you mean {' or '.join(close)}?)" if close else ""

@@ -33,6 +33,10 @@ class BenchmarkModel(Protocol):
     name: str
     default_temperature: float
 
+    def check_task(self, rows: Sequence[Row], max_new_tokens: int) -> None:
+        """Raise `ValueError` if the model cannot do this task; told from the rows, in little time."""
+        ...
+
     def for_task(self, rows: Sequence[Row], max_new_tokens: int) -> TaskModel:
         """Make the model ready for these rows; tasks are independent, and may be made ready in several threads."""
         ...
@@ -48,6 +52,21 @@ class IdealModel:
 
     name = "ideal"
     default_temperature = 1.0
+
+    def check_task(self, rows: Sequence[Row], max_new_tokens: int) -> None:
+        from .ideal import build_tokenizer, is_enumerable, valid_answers
+
+        for row in rows:
+            if not is_enumerable(row["reference"]):
+                # Enumerating says why it is refused.
+                valid_answers(row["reference"])
+        answers: Any = build_tokenizer(rows)([row["answer"] for row in rows])
+        longest = max(map(len, answers.input_ids))
+        if longest > max_new_tokens:
+            raise ValueError(
+                f"the longest answer takes {longest} tokens, and only {max_new_tokens} would be generated; "
+                f"give at least {longest} new tokens"
+            )
 
     def for_task(self, rows: Sequence[Row], max_new_tokens: int) -> TaskModel:
         from .ideal import ExactDenoiser, build_tokenizer

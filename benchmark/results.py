@@ -238,8 +238,7 @@ class RunStore:
 
         Call it while holding `lock()`.
         """
-        # The settings go first: from then on the directory is no run, whenever the process is killed.
-        for name in (SETTINGS, *SUMMARIES):
+        for name in SUMMARIES:
             (self.directory / name).unlink(missing_ok=True)
         for folder, ending in ((SAMPLES, ".jsonl"), (SAMPLES, TEMPORARY), (PLOTS, ".png"), (PLOTS, TEMPORARY)):
             for path in self._files(folder, ending):
@@ -251,6 +250,8 @@ class RunStore:
                     path.rmdir()
             with suppress(OSError):
                 root.rmdir()
+        # The settings go last: killed before, the directory is still that run, with less of it done.
+        (self.directory / SETTINGS).unlink(missing_ok=True)
 
     def _files(self, folder: str, ending: str) -> list[Path]:
         return [path for path in (self.directory / folder).rglob(f"*{ending}") if path.is_file()]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
@@ -19,7 +24,7 @@ from .settings import RunSettings, SchedulerSetting
 METRIC = Path(__file__).resolve().parent.parent / "metrics" / "parallelbench"
 DEFAULT_BATCH_SIZE = 100
 
-#: Called with the number of settings that a task has just finished, or was found to have finished before.
+#: Called with a task and the number of its settings that have just been finished, by one thread at a time.
 Progress = Callable[[str, int], None]
 
 
@@ -46,7 +51,7 @@ class Runner:
         store: where results go; the caller holds its lock.
         rows: task → its rows.
         batch_size: rows per forward pass; does not change the results.
-        workers: tasks decoded at the same time, each in a thread of its own.
+        workers: tasks decoded at the same time, each in a thread of its own; by default as many as torch has threads.
     """
 
     def __init__(
@@ -62,9 +67,10 @@ class Runner:
         self.store = store
         self.rows = rows
         self.batch_size = batch_size
-        self.workers = workers or os.cpu_count() or 1
+        self.workers = workers
         self._stop = Event()
         self._scoring = Lock()
+        self._reporting = Lock()
         self._metric: Any = None
 
     def jobs(self) -> tuple[list[Job], dict[str, int]]:
@@ -95,8 +101,8 @@ class Runner:
             return
         import torch
 
-        workers = min(self.workers, len(jobs))
         threads = torch.get_num_threads()
+        workers = min(self.workers or threads, len(jobs))
         # One thread per task beats several threads per operation: the tensors are small.
         torch.set_num_threads(max(1, threads // workers))
         try:
@@ -120,15 +126,13 @@ class Runner:
         return self.settings.max_new_tokens or max(row["max_new_tokens"] for row in rows)
 
     def _run_job(self, job: Job, progress: Progress) -> None:
-        import torch
-
-        torch.set_num_threads(torch.get_num_threads())
         try:
             prepared = job.model.for_task(job.rows, job.max_new_tokens)
             for setting in job.pending:
                 samples = self._decode(job, prepared, setting)
                 self.store.write_samples(job.model.name, job.task, setting.label, self._score(job.rows, samples))
-                progress(job.task, 1)
+                with self._reporting:
+                    progress(job.task, 1)
         except Stopped:
             return
         except ValueError as error:
@@ -142,8 +146,6 @@ class Runner:
         scheduler = setting.build(job.model.default_temperature if temperature is None else temperature)
         samples: list[dict[str, Any]] = []
         for start in range(0, len(job.rows), self.batch_size):
-            if self._stop.is_set():
-                raise Stopped
             batch = job.rows[start : start + self.batch_size]
             inputs = encode_prompts(prepared.tokenizer, batch)
             output = generate(
@@ -154,6 +156,7 @@ class Runner:
                 max_new_tokens=job.max_new_tokens,
                 block_length=setting.block_length,
                 generator=[noise_source(self.settings.seed, row["id"], setting.label) for row in batch],
+                callback_on_step_end=self._check_stop,
             )
             answers = output.sequences[:, inputs["input_ids"].shape[1] :].tolist()
             for row, tokens, passes in zip(batch, answers, output.num_forward_passes.tolist(), strict=True):
@@ -168,6 +171,10 @@ class Runner:
                     }
                 )
         return samples
+
+    def _check_stop(self, step: int, timestep: Any, tensors: dict[str, Any]) -> None:
+        if self._stop.is_set():
+            raise Stopped
 
     def _score(self, rows: Sequence[Row], samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
         with self._scoring:
@@ -186,9 +193,34 @@ class Runner:
 
 def load_metric() -> Any:
     """The metric of this installation, through `evaluate`."""
+    directory = _evaluate_cache()
     import evaluate
 
-    return evaluate.load(str(METRIC))
+    return evaluate.load(str(METRIC), cache_dir=directory)
+
+
+@cache
+def _evaluate_cache() -> str:
+    """A directory for the files of `evaluate`, removed when this process ends; made before `evaluate` is imported.
+
+    `evaluate` imports a copy of the metric that it makes once, in the home directory. A copy that a kill cut short
+    would stay broken, and not every home can be written, so every process makes its own.
+    """
+    directory = tempfile.mkdtemp(prefix="parallelbench-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    if "evaluate" not in sys.modules:
+        name = "HF_MODULES_CACHE"
+        before = os.environ.get(name)
+        os.environ[name] = directory
+        try:
+            # It reads the environment once, when it is imported.
+            import evaluate  # noqa: F401
+        finally:
+            if before is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = before
+    return directory
 
 
 def encode_prompts(tokenizer: Any, rows: Sequence[Row]) -> Any:

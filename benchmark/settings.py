@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from typing import Any
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 FACTORS = (0.7, 1.0, 1.3, 1.6, 1.9)
 _SWEPT = {"threshold": ("threshold", THRESHOLDS), "factor": ("factor", FACTORS)}
+# No parameter has a use for more, and tensors as long as a mistyped number would fill the memory.
+_LARGEST_PARAMETER = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +126,19 @@ def parse_schedulers(
 def parse_specification(text: str) -> tuple[str, dict[str, Any]]:
     """Name and parameters of `name`, `name:key=value,…` or `name(key=value, …)`.
 
+    The parameters come in the order of the scheduler's own, whatever the order in which they were written.
+
     Raises:
         ValueError: the text has another form, or the scheduler or a parameter of it is unknown or refused.
     """
-    match = re.fullmatch(r"\s*(\w+)\s*(?::(?P<colon>.*)|\((?P<brackets>.*)\))?\s*", text, flags=re.DOTALL)
+    match = re.fullmatch(r"\s*([\w-]+)\s*(?::(?P<colon>.*)|\((?P<brackets>.*)\))?\s*", text, flags=re.DOTALL)
     if match is None:
         raise ValueError(f"cannot read scheduler {text!r}; write a name, or name:parameter=value,parameter=value")
     from samplers import scheduler_names
 
-    name = match[1]
+    name = match[1].replace("-", "_")
     if name not in scheduler_names():
-        raise ValueError(f"unknown scheduler {name!r}; known are {', '.join(scheduler_names())}")
+        raise ValueError(f"unknown scheduler {match[1]!r}; known are {', '.join(scheduler_names())}")
     inside = match["colon"] or match["brackets"] or ""
     parameters: dict[str, Any] = {}
     for part in filter(None, (part.strip() for part in inside.split(","))):
@@ -143,12 +148,11 @@ def parse_specification(text: str) -> tuple[str, dict[str, Any]]:
         if key.strip() in parameters:
             raise ValueError(f"scheduler {text!r} gives {key.strip()!r} twice")
         parameters[key.strip()] = _as_value(value.strip())
-    if parameters:
-        _check_parameters(name, parameters)
-    return name, parameters
+    return name, _checked(name, parameters) if parameters else parameters
 
 
-def _check_parameters(name: str, parameters: dict[str, Any]) -> None:
+def _checked(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters in the order of the scheduler's own; `ValueError` if one is unknown or refused."""
     import inspect
 
     from samplers import scheduler_class
@@ -158,10 +162,15 @@ def _check_parameters(name: str, parameters: dict[str, Any]) -> None:
     for key in parameters:
         if key not in known:
             raise ValueError(f"scheduler {name!r} has no parameter {key!r}; it has {', '.join(known)}")
+        value = parameters[key]
+        if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _LARGEST_PARAMETER):
+            raise ValueError(f"scheduler {name!r}: {key}={value} should be a number of at most {_LARGEST_PARAMETER}")
     try:
         found(**parameters)
     except (ValueError, TypeError) as error:
         raise ValueError(f"scheduler {name!r}: {error}") from None
+    # None says what saying nothing says.
+    return {key: parameters[key] for key in known if parameters.get(key) is not None}
 
 
 def _sweep(

@@ -21,6 +21,6 @@ def lazy_exports(package: str, modules: Mapping[str, str]) -> tuple[Callable[[st
         return value
 
     def __dir__() -> list[str]:
-        return sorted(modules)
+        return sorted({*modules, *importlib.import_module(package).__all__})
 
     return __getattr__, __dir__

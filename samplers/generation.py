@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .denoisers import Denoiser, denoiser_for
+from .schedulers.validation import check_count
 
 Callback = Callable[[int, Any, dict[str, Tensor]], dict[str, Tensor] | None]
 
@@ -90,6 +91,9 @@ def generate(
         if hasattr(scheduler, "start_block"):
             scheduler.start_block()
         unfinished = [True] * batch
+        if callback_on_step_end is not None:
+            # Only a callback can have filled a block before its turn.
+            unfinished = (sequences[:, start:stop] == mask_token_id).any(dim=1).tolist()
         idle_steps = 0
         block_step = 0
         while any(unfinished):
@@ -149,14 +153,15 @@ def _check_inputs(
     generator: Any,
 ) -> Tensor | None:
     """Validate; returns the attention mask, or None where nothing is padded."""
+    if not isinstance(input_ids, Tensor):
+        raise TypeError(f"input_ids is a {type(input_ids).__name__}; it should be a tensor (batch, prompt), long")
     if input_ids.dim() != 2 or input_ids.dtype != torch.long:
         raise ValueError(
             f"input_ids has shape {tuple(input_ids.shape)} and dtype {input_ids.dtype}; "
             "it should be (batch, prompt), long"
         )
-    for name, value in (("max_new_tokens", max_new_tokens), ("block_length", block_length)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name}={value} should be at least 1")
+    check_count("max_new_tokens", max_new_tokens, optional=False)
+    check_count("block_length", block_length)
     if isinstance(generator, Sequence) and len(generator) != len(input_ids):
         raise ValueError(f"got {len(generator)} generators for a batch of {len(input_ids)} rows; give one per row")
     if attention_mask is None:
@@ -185,6 +190,8 @@ def _call_back(callback: Callback, step: int, timestep: Any, sequences: Tensor, 
     if not changed or "sample" not in changed:
         return sequences
     sample = changed["sample"]
+    if not isinstance(sample, Tensor) or sample.is_floating_point():
+        raise TypeError(f"the callback returned a sample that is {type(sample).__name__}; it should be a tensor of ids")
     if sample.shape != sequences[:, prompt_length:].shape:
         raise ValueError(
             f"the callback returned a sample of shape {tuple(sample.shape)}; it should be the one it was given, "

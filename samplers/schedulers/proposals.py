@@ -60,8 +60,9 @@ def propose(
         mask_token_id: never proposed; its logit counts as -inf. May lie outside the vocabulary.
         temperature: 0 takes the likeliest token (lowest id on a tie); otherwise tokens are drawn from
             softmax(logits / temperature), cut down to `top_k` tokens and then to the nucleus of mass `top_p`.
-        score_proposal: describe the distribution that was drawn from; by default confidence, margin and
-            entropy are those of the model's own distribution, whatever the temperature.
+        score_proposal: describe the distribution that was drawn from (at temperature 0 the model's own, cut down
+            by `top_k` and `top_p`); by default confidence, margin and entropy are those of the model's own
+            distribution, whatever the other arguments.
         generator: one generator for the batch, or one per row (None for a row that needs no noise).
     """
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
@@ -69,16 +70,18 @@ def propose(
     if 0 <= mask_token_id < values.shape[-1]:
         values[..., mask_token_id] = -torch.inf
     probabilities = values.softmax(dim=-1)
+    shaped, drawn_from = values, probabilities
+    # A greedy proposal is the likeliest token however the distribution is cut; only its score may notice.
+    if (temperature != 0 or score_proposal) and not (temperature in (0, 1) and top_k is None and top_p is None):
+        heated = values if temperature == 0 else _heated(values, temperature)
+        shaped = _nucleus(_keep_top_k(heated, top_k), top_p)
+        drawn_from = shaped.softmax(dim=-1)
     if temperature == 0:
         tokens = values.argmax(dim=-1)
     else:
-        shaped, drawn_from = values, probabilities
-        if temperature != 1 or top_k is not None or top_p is not None:
-            shaped = _nucleus(_keep_top_k(values / temperature, top_k), top_p)
-            drawn_from = shaped.softmax(dim=-1)
         tokens = _draw(drawn_from, uniform(logits.shape[:2], generator, logits.device))
-        if score_proposal:
-            values, probabilities = shaped, drawn_from
+    if score_proposal:
+        values, probabilities = shaped, drawn_from
     confidence = probabilities.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
     return Proposal(tokens, confidence, values, probabilities)
 
@@ -99,14 +102,21 @@ def uniform(shape: Sequence[int], generator: Generators, device: torch.device) -
     batch, window = shape
     if len(generator) != batch:
         raise ValueError(f"got {len(generator)} generators for a batch of {batch} rows; give one per row")
+    home = next((source.device for source in generator if source is not None), device)
+    idle = torch.zeros(window, dtype=dtype, device=home)
     # Drawing from separate generators is the one thing that can't be done for all rows at once.
     rows = [
-        torch.zeros(window, dtype=dtype)
-        if source is None
-        else torch.rand(window, generator=source, device=source.device, dtype=dtype)
+        idle if source is None else torch.rand(window, generator=source, device=home, dtype=dtype)
         for source in generator
     ]
-    return torch.stack([row.to(device) for row in rows])
+    return torch.stack(rows).to(device)
+
+
+def _heated(values: Tensor, temperature: float) -> Tensor:
+    """Logits at a temperature above 0, the largest of each position at 0."""
+    # Without the shift a small temperature would lift the largest logits to inf, and their softmax to NaN; a divisor
+    # below the smallest normal number would count as 0.
+    return (values - values.amax(dim=-1, keepdim=True)) / max(temperature, torch.finfo(values.dtype).tiny)
 
 
 def _keep_top_k(values: Tensor, top_k: int | None) -> Tensor:

@@ -43,7 +43,7 @@ class FactorScheduler(UnmaskingScheduler):
         top_k: int | None = None,
         score_proposal: bool = False,
     ) -> None:
-        check_range("factor", factor, 0, math.inf, "a number above 0", lower_open=True)
+        check_range("factor", factor, 0, math.inf, "a number above 0", lower_open=True, optional=False)
         check_choice("score", score, SCORES)
         check_choice("rule", rule, RULES)
         self._factor, self._rule, self.score_name = factor, rule, score

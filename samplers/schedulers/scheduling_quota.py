@@ -43,7 +43,7 @@ class QuotaScheduler(UnmaskingScheduler):
         score_proposal: bool = False,
     ) -> None:
         check_choice("schedule", schedule, SCHEDULES)
-        check_range("eps", eps, 0, 1, "in [0, 1)", upper_open=True)
+        check_range("eps", eps, 0, 1, "in [0, 1)", upper_open=True, optional=False)
         self._configure_quota(k, num_inference_steps, schedule, eps)
         self._configure(
             temperature=temperature,
@@ -68,6 +68,7 @@ class QuotaScheduler(UnmaskingScheduler):
         asked = self._given_steps if self._given_steps is not None else num_inference_steps
         steps = asked if self._k is None and asked is not None else -(-block_length // (self._k or 1))
         self._spread = self._k is None and asked is not None
+        self._steps = steps
         self._fractions = linear_time_fractions(steps, self._eps) if self._schedule == "linear_time" else None
         return steps
 
@@ -84,7 +85,7 @@ class QuotaScheduler(UnmaskingScheduler):
             return (masked_count.to(torch.float32) * fraction).floor().long()
         if not self._spread:
             return masked_count.clamp(max=self._k or 1)
-        return even_quota(masked_count, len(self.timesteps) - index)
+        return even_quota(masked_count, self._steps - index)
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
         return surest(scores, step.masked, self.quota(step.masked.sum(dim=1)))

@@ -56,7 +56,7 @@ class RCRScheduler(QuotaScheduler):
 
     def _new_state(self) -> SampleState:
         # A token that was never committed here, such as one of a prefilled answer, is infinitely sure.
-        return SampleState({"step_index": 0, "initial_masked": 0}, {"confidence": torch.inf})
+        return SampleState({"step_index": 0}, {"confidence": torch.inf})
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
         # At the start of a block all that is due is all that is masked; only a callback can leave more.

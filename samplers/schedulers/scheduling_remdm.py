@@ -46,11 +46,11 @@ class ReMDMScheduler(QuotaScheduler):
         top_k: int | None = None,
         score_proposal: bool = False,
     ) -> None:
-        if remask_steps != 0:
-            check_count("remask_steps", remask_steps, optional=False)
+        check_count("remask_steps", remask_steps, optional=False, least=0)
         check_count("remask_tokens", remask_tokens, optional=False)
-        check_range("remask_at", remask_at, 0, 1, "in [0, 1]")
+        check_range("remask_at", remask_at, 0, 1, "in [0, 1]", optional=False)
         self._remask_steps, self._remask_tokens, self._remask_at = remask_steps, remask_tokens, remask_at
+        self._extra_steps = remask_steps
         self._configure_quota(k, num_inference_steps)
         self._configure(
             temperature=temperature,
@@ -62,9 +62,7 @@ class ReMDMScheduler(QuotaScheduler):
 
     def _new_state(self) -> SampleState:
         # revisions: extra steps begun. revising: tokens that the extra step at hand has to commit, 0 in a regular step.
-        return SampleState(
-            {"step_index": 0, "initial_masked": 0, "revisions": 0, "revising": 0}, {"confidence": torch.inf}
-        )
+        return SampleState({"step_index": 0, "revisions": 0, "revising": 0}, {"confidence": torch.inf})
 
     def schedule_index(self) -> Tensor:
         # Regular quotas count regular steps: those taken, less the extra ones that are over.
@@ -78,7 +76,7 @@ class ReMDMScheduler(QuotaScheduler):
         confidence = torch.where(transfer_index, proposal.confidence, self._state["confidence"])
         unfinished = step.masked.any(dim=1)
         regular_steps = self._state["step_index"] + 1 - self._state["revisions"]
-        all_committed = ~(committed == step.mask_token_id).any(dim=1)
+        all_committed = ~(step.masked & ~transfer_index).any(dim=1)
         window = step.sample.shape[1]
         place = max(min(int(self._remask_at * window), window - 1), 1)
         due = unfinished & (self._state["revisions"] < self._remask_steps) & ((regular_steps >= place) | all_committed)

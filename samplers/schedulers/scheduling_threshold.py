@@ -10,7 +10,7 @@ from torch import Tensor
 from .scheduling_utils import Step, UnmaskingScheduler
 from .scores import SCORES
 from .selection import surest
-from .validation import check_choice, check_range
+from .validation import check_choice, check_flag, check_range
 
 
 class ThresholdScheduler(UnmaskingScheduler):
@@ -41,7 +41,8 @@ class ThresholdScheduler(UnmaskingScheduler):
     ) -> None:
         check_range("threshold", threshold, -math.inf, math.inf, "a number")
         check_choice("score", score, SCORES)
-        self._threshold, self._strict, self.score_name = threshold, bool(strict), score
+        check_flag("strict", strict)
+        self._threshold, self._strict, self.score_name = threshold, strict, score
         self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
 
     def select(self, step: Step, scores: Tensor) -> Tensor:

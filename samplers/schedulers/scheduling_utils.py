@@ -15,7 +15,9 @@ from torch import Tensor
 from .proposals import Generators, Proposal, propose
 from .scores import score
 from .state import SampleState
-from .validation import check_count, check_range
+from .validation import check_choice, check_count, check_flag, check_range
+
+SAMPLING_METHODS = ("auto", "greedy", "multinomial")
 
 
 @dataclass
@@ -79,6 +81,8 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
     num_inference_steps: int | None
     timesteps: Tensor
+    #: Steps that a block takes beyond `num_inference_steps`, because the method inserts them.
+    _extra_steps = 0
 
     def _configure(
         self,
@@ -90,12 +94,11 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         num_inference_steps: int | None = None,
     ) -> None:
         """Validate and keep the shared arguments; every constructor calls it."""
-        check_range("temperature", temperature, 0, math.inf, "a finite number of at least 0", upper_open=True)
-        check_range("top_p", top_p, 0, 1, "in (0, 1]", lower_open=True)
-        check_count("top_k", top_k)
+        _check_proposal(temperature, top_p, top_k)
         check_count("num_inference_steps", num_inference_steps)
+        check_flag("score_proposal", score_proposal)
         self._temperature, self._top_p, self._top_k = temperature, top_p, top_k
-        self._score_proposal = bool(score_proposal)
+        self._score_proposal = score_proposal
         self._given_steps = num_inference_steps
         self._state = self._new_state()
         self.set_timesteps()
@@ -123,7 +126,7 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         check_count("block_length", block_length, optional=False)
         self.num_inference_steps = self._steps_per_block(num_inference_steps, block_length)
         steps = block_length if self.num_inference_steps is None else self.num_inference_steps
-        self.timesteps = torch.arange(steps - 1, -1, -1, device=device)
+        self.timesteps = torch.arange(steps + self._extra_steps - 1, -1, -1, device=device)
         self._state.reset()
 
     def start_block(self) -> None:
@@ -161,7 +164,8 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             mask_token_id: id of the mask token; it is never proposed.
             generator: noise source for the batch, or a list with one per row (None for a row that is finished).
             temperature, top_p, top_k, threshold: used where the constructor left its own at None.
-            sampling_method: "greedy" proposes the likeliest token whatever the temperature; any other value draws.
+            sampling_method: "greedy" proposes the likeliest token whatever the temperature; "auto" and "multinomial"
+                draw unless the temperature is 0.
             editing_threshold, minimal_topk: accepted because diffusers' `LLaDA2Pipeline` passes them; not used.
             prompt_mask: bool (window,), positions of the window that belong to the prompt and stay as they are.
             return_dict: False returns the fields of the output as a tuple.
@@ -170,8 +174,10 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             The new sample and what was decided; `sample` itself is not changed.
 
         Raises:
-            ValueError: shapes do not fit together.
+            ValueError: shapes do not fit together, or an argument lies outside its range.
         """
+        _check_proposal(temperature, top_p, top_k)
+        check_choice("sampling_method", sampling_method, SAMPLING_METHODS)
         if model_output.dim() != 3 or model_output.shape[:2] != sample.shape:
             raise ValueError(
                 f"model_output has shape {tuple(model_output.shape)} and sample {tuple(sample.shape)}; "
@@ -180,9 +186,7 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         masked = sample == mask_token_id
         if prompt_mask is not None:
             masked = masked & ~prompt_mask
-        fresh = self._state.follow(sample)
-        self._state["initial_masked"] = torch.where(fresh, masked.sum(dim=1), self._state["initial_masked"])
-        self._begin_step(masked)
+        self._state.follow(sample)
 
         step = Step(sample, masked, mask_token_id, generator, threshold)
         greedy = sampling_method == "greedy"
@@ -251,11 +255,8 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     # -- state -------------------------------------------------------------------------------------------------------
 
     def _new_state(self) -> SampleState:
-        """The memory this method needs; every method counts its steps and the masks that it began with."""
-        return SampleState({"step_index": 0, "initial_masked": 0})
-
-    def _begin_step(self, masked: Tensor) -> None:
-        """A hook for methods that update their memory before anything is decided."""
+        """The memory this method needs; every method counts its steps."""
+        return SampleState({"step_index": 0})
 
     def _steps_per_block(self, num_inference_steps: int | None, block_length: int) -> int | None:
         """Steps that a block takes, where the method fixes them beforehand; None where they depend on the logits."""
@@ -281,6 +282,12 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
         classes: list[Any] = [scheduler_class(name) for name in scheduler_names()]
         return classes if cls in classes else [cls, *classes]
+
+
+def _check_proposal(temperature: float | None, top_p: float | None, top_k: int | None) -> None:
+    check_range("temperature", temperature, 0, math.inf, "a finite number of at least 0", upper_open=True)
+    check_range("top_p", top_p, 0, 1, "in (0, 1]", lower_open=True)
+    check_count("top_k", top_k)
 
 
 def _first(own: Any, called: Any, default: Any) -> Any:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 
-
-def check_count(name: str, value: int | None, *, optional: bool = True) -> None:
-    """Raise ValueError unless `value` is a whole number of at least 1 (or None, if `optional`)."""
+def check_count(name: str, value: int | None, *, optional: bool = True, least: int = 1) -> None:
+    """Raise ValueError unless `value` is a whole number of at least `least` (or None, if `optional`)."""
     if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name}={value!r} should be a whole number of at least 1")
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name}={value!r} should be a whole number of at least {least}")
 
 
 def check_range(
@@ -22,16 +20,30 @@ def check_range(
     *,
     lower_open: bool = False,
     upper_open: bool = False,
+    optional: bool = True,
 ) -> None:
-    """Raise ValueError unless `value` lies between `low` and `high` (or is None); `wanted` says the range in words."""
-    if value is None:
+    """Raise ValueError unless `value` lies between `low` and `high` (or is None, if `optional`).
+
+    `wanted` says the range in words.
+    """
+    if value is None and optional:
         return
-    number = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
     inside = (
-        number and low <= value <= high and not (lower_open and value == low) and not (upper_open and value == high)
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and low <= value <= high
+        and not (lower_open and value == low)
+        and not (upper_open and value == high)
     )
+    # A comparison with NaN is false, so NaN lies in no range.
     if not inside:
         raise ValueError(f"{name}={value!r} should be {wanted}")
+
+
+def check_flag(name: str, value: bool) -> None:
+    """Raise ValueError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value!r} should be True or False")
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

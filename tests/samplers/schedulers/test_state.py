@@ -1,0 +1,68 @@
+"""The memory of a sample: what it keeps, and when a row starts afresh."""
+
+import torch
+
+from samplers.schedulers.state import SampleState
+
+MASK = 9
+
+
+def state_after(sample: torch.Tensor) -> SampleState:
+    """A state that has seen `sample`, with 5 remembered for every row and 0.5 for every position."""
+    state = SampleState({"count": 0}, {"confidence": torch.inf})
+    assert state.follow(torch.full_like(sample, MASK)).all()
+    state["count"] = torch.full((len(sample),), 5)
+    state["confidence"] = torch.full(sample.shape, 0.5)
+    state.returned(sample)
+    return state
+
+
+def test_first_sample_is_fresh_in_every_row() -> None:
+    state = SampleState({"count": 3}, {"confidence": 2.0})
+    assert state.follow(torch.zeros(2, 4, dtype=torch.long)).tolist() == [True, True]
+    assert state["count"].tolist() == [3, 3]
+    assert state["confidence"].tolist() == [[2.0] * 4] * 2
+
+
+def test_rows_that_go_on_keep_their_memory_and_others_lose_it() -> None:
+    sample = torch.tensor([[1, 2], [3, MASK], [4, 5]])
+    state = state_after(sample)
+    changed = sample.clone()
+    changed[1, 0] = 7
+    assert state.follow(changed).tolist() == [False, True, False]
+    assert state["count"].tolist() == [5, 0, 5]
+    assert state["confidence"].tolist() == [[0.5, 0.5], [torch.inf, torch.inf], [0.5, 0.5]]
+
+
+def test_grown_window_keeps_what_it_knew() -> None:
+    state = state_after(torch.tensor([[1, 2], [3, 4]]))
+    assert state.follow(torch.tensor([[1, 2, MASK], [3, 0, MASK]])).tolist() == [False, True]
+    assert state["confidence"].tolist() == [[0.5, 0.5, torch.inf], [torch.inf] * 3]
+
+
+def test_shorter_window_or_other_batch_is_fresh() -> None:
+    for other in (torch.tensor([[1]]), torch.tensor([[1, 2], [1, 2]])):
+        state = state_after(torch.tensor([[1, 2]]))
+        assert state.follow(other).all()
+        assert (state["count"] == 0).all()
+        assert state["confidence"].shape == other.shape
+
+
+def test_returned_sample_is_not_aliased() -> None:
+    sample = torch.tensor([[1, 2]])
+    state = state_after(sample)
+    sample[0, 0] = 8  # a loop that writes into the tensor it was given
+    assert state.follow(sample).tolist() == [True]
+
+
+def test_reset_forgets_everything_and_restart_one_number() -> None:
+    sample = torch.tensor([[1, 2]])
+    state = state_after(sample)
+    state.restart("count")
+    assert state.follow(sample).tolist() == [False]
+    assert state["count"].tolist() == [0]
+    assert state["confidence"].tolist() == [[0.5, 0.5]]
+    state.reset()
+    state.restart("count")
+    assert state.follow(sample).tolist() == [True]
+    assert state["confidence"].tolist() == [[torch.inf, torch.inf]]

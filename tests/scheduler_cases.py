@@ -1,0 +1,163 @@
+"""Schedulers, windows and logits that the tests of the sampler library share."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from samplers import (
+    ConfidenceScheduler,
+    EntropyScheduler,
+    FactorScheduler,
+    LeftToRightScheduler,
+    MarginScheduler,
+    RandomScheduler,
+    RCRScheduler,
+    ReMDMScheduler,
+    ThresholdScheduler,
+)
+
+
+def property_test(examples: int) -> settings:
+    """Settings of a property test: repeatable, and patient with a busy machine."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
+#: At least one scheduler of every class and rule, built with any further arguments.
+FACTORIES: dict[str, Callable[..., Any]] = {
+    "random": partial(RandomScheduler, k=2),
+    "left_to_right": partial(LeftToRightScheduler, k=3),
+    "confidence": ConfidenceScheduler,
+    "confidence_steps": partial(ConfidenceScheduler, num_inference_steps=3),
+    "confidence_linear_time": partial(ConfidenceScheduler, num_inference_steps=4, schedule="linear_time"),
+    "margin": partial(MarginScheduler, k=2),
+    "entropy": partial(EntropyScheduler, num_inference_steps=4),
+    "entropy_big_k": partial(EntropyScheduler, k=99),
+    "threshold": partial(ThresholdScheduler, threshold=0.4),
+    "threshold_strict_margin": partial(ThresholdScheduler, threshold=0.2, strict=True, score="margin"),
+    "threshold_entropy": partial(ThresholdScheduler, threshold=1.0, score="entropy"),
+    "threshold_random": partial(ThresholdScheduler, threshold=0.5, score="random"),
+    "factor": FactorScheduler,
+    "factor_reference_code": partial(FactorScheduler, factor=1.5, rule="reference_code"),
+    "rcr": partial(RCRScheduler, num_inference_steps=3),
+    "rcr_k_sequence": partial(RCRScheduler, k=2, scope="sequence"),
+    "remdm": partial(ReMDMScheduler, num_inference_steps=3, remask_steps=2, remask_tokens=2),
+    "remdm_k": partial(ReMDMScheduler, k=1, remask_at=0.5),
+}
+#: Steps of linear_time may commit nothing, and a step of ReMDM may mask again all that it has just committed.
+MAY_PAUSE = ("confidence_linear_time", "remdm", "remdm_k")
+
+every_scheduler = pytest.mark.parametrize("name", FACTORIES)
+
+
+def row_generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A partly masked window (batch, window) and the logits that a model would give for it, step by step."""
+
+    sample: Tensor
+    vocab_size: int
+    mask_token_id: int
+    seed: int
+
+    def logits(self, step: int, rows: Sequence[int] | None = None) -> Tensor:
+        """Random logits of the rows at a step, which do not depend on each other; the mask's own is the highest."""
+        numbers = range(len(self.sample)) if rows is None else rows
+        values = torch.stack(
+            [
+                2
+                * torch.randn(self.sample.shape[1], self.vocab_size, generator=row_generator(self.seed + 97 * n + step))
+                for n in numbers
+            ]
+        )
+        if self.mask_token_id < self.vocab_size:
+            values[..., self.mask_token_id] = 50.0
+        return values
+
+
+ALL_MASKED = Window(torch.full((3, 6), 4), vocab_size=5, mask_token_id=4, seed=1)
+
+
+@st.composite
+def windows(draw: Any, max_batch: int = 4, max_window: int = 9, all_masked: bool = False) -> Window:
+    """Windows of all shapes; the mask token may have any id, the first outside the vocabulary too."""
+    batch, length = draw(st.integers(1, max_batch)), draw(st.integers(1, max_window))
+    vocab_size = draw(st.integers(2, 8))
+    mask_token_id = draw(st.integers(0, vocab_size))
+    seed = draw(st.integers(0, 10_000))
+    words = torch.tensor([token for token in range(vocab_size) if token != mask_token_id])
+    sample = words[torch.randint(len(words), (batch, length), generator=row_generator(seed))]
+    masked = torch.ones(batch, length, dtype=torch.bool)
+    if not all_masked:
+        masked = torch.tensor(
+            draw(st.lists(st.lists(st.booleans(), min_size=length, max_size=length), min_size=batch, max_size=batch))
+        )
+    return Window(sample.masked_fill(masked, mask_token_id), vocab_size, mask_token_id, seed)
+
+
+def walk(
+    scheduler: Any, window: Window, rows: Sequence[int] | None = None, generators: Any = None, first_step: int = 0
+) -> list[Any]:
+    """Step until nothing is masked; the output of every step. Finished rows draw no noise from a list of generators."""
+    sample = window.sample if rows is None else window.sample[list(rows)]
+    outputs: list[Any] = []
+    # Twice the window is more than any of the schedulers here takes, revisions included.
+    for step in range(first_step, first_step + 2 * window.sample.shape[1] + 8):
+        unfinished = (sample == window.mask_token_id).any(dim=1).tolist()
+        if not any(unfinished):
+            return outputs
+        noise = generators
+        if isinstance(generators, list):
+            noise = [source if left else None for source, left in zip(generators, unfinished, strict=True)]
+        output = scheduler.step(
+            window.logits(step, rows), step, sample, mask_token_id=window.mask_token_id, generator=noise
+        )
+        outputs.append(output)
+        sample = output.prev_sample
+    raise AssertionError(f"not finished after {len(outputs)} steps: {sample.tolist()}")
+
+
+def logits_of(probabilities: Any) -> Tensor:
+    """Logits whose softmax is `probabilities`, (..., vocab)."""
+    return torch.as_tensor(probabilities, dtype=torch.float64).log().float()
+
+
+def confident_logits(confidences: list[float], vocab_size: int = 4) -> Tensor:
+    """Logits (1, window, vocab) whose likeliest token is 1, with these probabilities; the rest is spread evenly.
+
+    The last token is meant as the mask and gets no probability.
+    """
+    rows = []
+    for confidence in confidences:
+        rest = (1 - confidence) / (vocab_size - 2)
+        rows.append([confidence if token == 1 else rest for token in range(vocab_size - 1)] + [0.0])
+    return logits_of([rows])
+
+
+def constant_model(logits_of_position: Callable[[Tensor], Tensor], **attributes: Any) -> Any:
+    """A model that is a plain function of its input ids, with attributes such as `mask_token_id`."""
+
+    def model(input_ids: Tensor) -> Any:
+        return types.SimpleNamespace(logits=logits_of_position(input_ids))
+
+    for name, value in attributes.items():
+        setattr(model, name, value)
+    return model
