@@ -128,8 +128,9 @@ class Runner:
     def _run_job(self, job: Job, progress: Progress) -> None:
         try:
             prepared = job.model.for_task(job.rows, job.max_new_tokens)
+            batches = self._batches(job, prepared)
             for setting in job.pending:
-                samples = self._decode(job, prepared, setting)
+                samples = self._decode(job, prepared, batches, setting)
                 self.store.write_samples(job.model.name, job.task, setting.label, self._score(job.rows, samples))
                 with self._reporting:
                     progress(job.task, 1)
@@ -138,16 +139,22 @@ class Runner:
         except ValueError as error:
             raise ValueError(f"{job.model.name} on {job.task}: {error}") from error
 
-    def _decode(self, job: Job, prepared: TaskModel, setting: SchedulerSetting) -> list[dict[str, Any]]:
+    def _batches(self, job: Job, prepared: TaskModel) -> list[tuple[list[Row], Any]]:
+        """Rows with their encoded prompts. Every setting needs them, and encoding takes as long as decoding does."""
+        starts = range(0, len(job.rows), self.batch_size)
+        batches = [job.rows[start : start + self.batch_size] for start in starts]
+        return [(batch, encode_prompts(prepared.tokenizer, batch)) for batch in batches]
+
+    def _decode(
+        self, job: Job, prepared: TaskModel, batches: list[tuple[list[Row], Any]], setting: SchedulerSetting
+    ) -> list[dict[str, Any]]:
         """Predictions and forward passes of all rows under one setting, in the order of the rows."""
         from samplers import generate
 
         temperature = self.settings.temperature
         scheduler = setting.build(job.model.default_temperature if temperature is None else temperature)
         samples: list[dict[str, Any]] = []
-        for start in range(0, len(job.rows), self.batch_size):
-            batch = job.rows[start : start + self.batch_size]
-            inputs = encode_prompts(prepared.tokenizer, batch)
+        for batch, inputs in batches:
             output = generate(
                 prepared.model,
                 inputs["input_ids"],
