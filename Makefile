@@ -14,6 +14,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 run: $(VENV)/installed
+	$(BIN)/python generate_tasks.py install
 	$(BIN)/parallelbench run $(ARGS)
 
 test: $(VENV)/installed

@@ -45,6 +45,11 @@ def card_text(written: Written) -> str:
     return f"{front_matter(written)}\n{body}"
 
 
+def withheld(task: TaskConfig) -> str | None:
+    """Why a config's rows are not published, or None where they may be."""
+    return next((source["withheld"] for source in _facts_for("sources", [task]) if "withheld" in source), None)
+
+
 def front_matter(written: Written) -> str:
     """The YAML at the head of a card, between its two lines of dashes.
 

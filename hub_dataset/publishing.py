@@ -10,7 +10,8 @@ from hashlib import sha1, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .configs import TaskConfig
+from .card import withheld
+from .configs import TaskConfig, task_info
 from .installing import METRIC, NAME, metric_modules
 from .version import DATA_VERSION
 from .writing import build_dataset
@@ -53,15 +54,19 @@ def prepare_uploads(
 ) -> list[Upload]:
     """Builds the dataset below `folder` and lists both uploads, the dataset's first; publishes nothing.
 
-    A config that cannot be built here is left out; `on_skip(message)` is called for it. Raises ValueError for an
-    unknown config, a repository without an owner, or a folder that holds no metric.
+    A config that cannot be built here, or whose rows may not be passed on, is left out; `on_skip(message)` is called
+    for it. Raises ValueError for an unknown config, a repository without an owner, or a folder that holds no metric.
     """
     for name in (repo_id, space_id):
         if not _REPO_ID.fullmatch(name.replace(UNKNOWN_OWNER, "owner")):
             raise ValueError(f"{name!r} is not the name of a repository; it has the form owner/{NAME}")
     metric_modules(metric)
     dataset = folder / NAME
-    build_dataset(dataset, configs, file_format="parquet", on_skip=on_skip)
+    tasks = [task_info(config) for config in configs]
+    for task in tasks:
+        if on_skip is not None and (reason := withheld(task)):
+            on_skip(f"{task.name} is left out: {reason}")
+    build_dataset(dataset, [task for task in tasks if not withheld(task)], file_format="parquet", on_skip=on_skip)
     return [
         Upload("dataset", repo_id, _files(dataset)),
         Upload("space", space_id, _files(metric)),

@@ -179,3 +179,13 @@ def test_lines_name_hash_size_and_path(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     line = next(Upload("dataset", REPO, {"folder/x": tmp_path / "x"}).lines())
     assert line.split() == [sha256(b"abc").hexdigest(), "3", "folder/x"]
+
+
+def test_rows_that_may_not_be_passed_on_are_left_out(tmp_path):
+    said = []
+    configs = ["waiting_line_copy", "paraphrase_summarize_samsum"]
+    dataset, _ = prepare_uploads(tmp_path, configs, "me/parallelbench", "me/parallelbench", on_skip=said.append)
+    assert not [path for path in dataset.files if "samsum" in path]
+    assert [path for path in dataset.files if "waiting_line_copy" in path]
+    assert len(said) == 1
+    assert said[0].startswith("paraphrase_summarize_samsum is left out: its licence")
