@@ -124,7 +124,8 @@ def test_pb_is_the_last_place_where_the_drawn_curve_is_high_enough(points, score
     for speed, value in points:
         best[speed] = max(value, best.get(speed, 0))
     speeds = sorted(best)
-    grid = np.linspace(speeds[0], speeds[-1], 6401)
+    # A peak may touch the score at its own speed alone.
+    grid = np.union1d(np.linspace(speeds[0], speeds[-1], 6401), speeds)
     above = grid[np.interp(grid, speeds, [best[speed] for speed in speeds]) >= score - 1e-9]
     found = largest_tokens_per_step(points, score, interpolate=True)
     if found is None:
