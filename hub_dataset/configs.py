@@ -116,7 +116,8 @@ class TaskConfig:
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that can be built."""
-        return SPLITS[:1] if self.task_type.test_only else SPLITS
+        test_only = self.task_type.test_only or self.min_length < self.task_type.shortest_to_train_on
+        return SPLITS[:1] if test_only else SPLITS
 
     @property
     def from_hub(self) -> bool:

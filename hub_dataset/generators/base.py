@@ -47,7 +47,8 @@ class TaskType:
     the config keys it needs beyond the common ones; `make(config, split)` returns the generator; `limits(config)`
     yields what is wrong with the settings as (key, message) pairs. `test_only` says that the questions are a fixed few,
     of which none are left for train and validation; `is_text` that answers are sentences, which must be grammatical,
-    and `open_ended` that beyond that no answer is right by rule.
+    and `open_ended` that beyond that no answer is right by rule. Shorter questions than `shortest_to_train_on` are too
+    few to fill splits of any size: they are for test alone.
     """
 
     scorer: str
@@ -58,3 +59,4 @@ class TaskType:
     test_only: bool = False
     is_text: bool = False
     open_ended: bool = False
+    shortest_to_train_on: int = 1

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 # Words are mentioned here, not used, so that any of them fits, whatever its part of speech; after a colon, since a
 # grammar checker reads "the words river" as a slip for "the word's river".
 _PATTERNS = (
-    "{these} {was} on the board: {words}.",
-    "Today we learned {these}: {words}.",
-    "Our teacher asked us to spell {these}: {words}.",
-    "Can you find {these} in the dictionary: {words}?",
-    "The list has {these} on it: {words}.",
-    "Please remember {these} until tomorrow: {words}.",
+    "These words were on the board: {words}.",
+    "Today we learned these words: {words}.",
+    "Our teacher asked us to spell these words: {words}.",
+    "Can you find these words in the dictionary: {words}?",
+    "The list has these words on it: {words}.",
+    "Please remember these words until tomorrow: {words}.",
 )
 
 
@@ -58,16 +58,8 @@ class DrawnSentences:
             if word not in avoid and not any(word in other or other in word for other in words):
                 words.append(word)
         pattern = _PATTERNS[draw_index(draw, len(_PATTERNS))]
-        return _question(tuple(words), _mention(pattern, words))
-
-
-def _mention(pattern: str, words: list[str]) -> str:
-    if len(words) == 1:
-        sentence = pattern.format(these="this word", was="was", words=words[0])
-    else:
-        named = f"{', '.join(words[:-1])}{',' * (len(words) > 2)} and {words[-1]}"
-        sentence = pattern.format(these="these words", was="were", words=named)
-    return sentence[0].upper() + sentence[1:]
+        named = f"{', '.join(words[:-1])}{',' * (length > 2)} and {words[-1]}"
+        return _question(tuple(words), pattern.format(words=named))
 
 
 def _question(words: tuple[str, ...], sentence: str) -> Question:
@@ -117,4 +109,5 @@ WORDS_TO_SENTENCE = TaskType(
     make=_make,
     limits=_limits,
     is_text=True,
+    shortest_to_train_on=2,
 )

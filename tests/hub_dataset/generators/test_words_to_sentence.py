@@ -58,7 +58,7 @@ def test_levels_are_apart():
 
 @pytest.mark.parametrize("split", ["train", "validation"])
 @pytest.mark.parametrize(
-    "config", ["words_to_sentence_easy", "words_to_sentence_hard_n7", "words_to_sentence_medium_n1"]
+    "config", ["words_to_sentence_easy", "words_to_sentence_hard_n7", "words_to_sentence_medium_n3"]
 )
 def test_drawn_sentences_hold_their_words_and_repeat_no_list_of_test(config, split):
     asked = {frozenset(words_of(row)) for row in hub_dataset.build_rows(config)}
@@ -71,10 +71,15 @@ def test_drawn_sentences_hold_their_words_and_repeat_no_list_of_test(config, spl
     assert len({row["prompt"] for row in rows}) == 500
 
 
+def test_single_words_are_too_few_to_train_on():
+    with pytest.raises(ValueError, match="words_to_sentence_easy_n1 has a test split only"):
+        hub_dataset.build_rows("words_to_sentence_easy_n1", "train", 5)
+
+
 @pytest.mark.skipif(not os.environ.get(URL_VARIABLE), reason=f"{URL_VARIABLE} names no LanguageTool server")
 def test_sentences_are_grammatical():
     texts = [entry.sentence for level in LEVELS for entry in lists(level)]
-    for config in (f"words_to_sentence_{level}{ending}" for level in LEVELS for ending in ("", "_n1", "_n7")):
+    for config in (f"words_to_sentence_{level}{ending}" for level in LEVELS for ending in ("", "_n3", "_n7")):
         texts += [row["answer"] for row in hub_dataset.build_rows(config, "train", 20)]
     findings = GrammarChecker(os.environ[URL_VARIABLE]).findings(texts)
     assert not [(text, rules) for text, rules in zip(texts, findings, strict=True) if rules]
