@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from .people import PeoplePool
+
 if TYPE_CHECKING:
     from ..randomness import Stream
 
@@ -24,7 +26,7 @@ _FEWEST_LETTERS = 3
 _LETTER_NUMBERS = 7
 
 
-class MadeUpPeople:
+class MadeUpPeople(PeoplePool):
     """People whose first and last names are made up, and never a word of `forbidden`, whatever its case.
 
     `names` are the ones whose pieces are joined anew.
@@ -41,19 +43,8 @@ class MadeUpPeople:
         # More than any row can use; the words of one kind alone are more than a million.
         return 10**6
 
-    def draw(self, draw: Stream, count: int, avoid: frozenset[str]) -> list[str]:
-        people: list[str] = []
-        while len(people) < count:
-            first, last = self.draw_word(draw), self.draw_word(draw)
-            if first in avoid or last in avoid:
-                continue
-            person = f"{first} {last}"
-            if person not in people:
-                people.append(person)
-        return people
-
-    def words(self, items: Iterable[str]) -> frozenset[str]:
-        return frozenset(" ".join(items).split())
+    def draw_names(self, draw: Stream) -> tuple[str, str]:
+        return self.draw_word(draw), self.draw_word(draw)
 
     def draw_word(self, draw: Stream) -> str:
         """One made-up name: an ASCII word, its first letter capital.

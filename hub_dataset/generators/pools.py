@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .made_up_people import MadeUpPeople
+from .people import PeoplePool
 
 if TYPE_CHECKING:
     from ..configs import TaskConfig
@@ -34,8 +35,8 @@ class Pool(Protocol):
         ...
 
 
-class People:
-    """People with a first and a last name; a row may repeat a name, but never a person.
+class People(PeoplePool):
+    """People with listed names.
 
     `test` has lists of its own; `train` and `validation` draw from others that share no word with them.
     """
@@ -50,21 +51,9 @@ class People:
         # An example shares no name with its question, so the shorter list is what a row can use up.
         return min(len(self.first_names), len(self.last_names))
 
-    def draw(self, draw: Stream, count: int, avoid: frozenset[str]) -> list[str]:
-        first_names, last_names = self.first_names, self.last_names
-        people: list[str] = []
-        while len(people) < count:
-            first = first_names[int(draw() * len(first_names))]
-            last = last_names[int(draw() * len(last_names))]
-            if first in avoid or last in avoid:
-                continue
-            person = f"{first} {last}"
-            if person not in people:
-                people.append(person)
-        return people
-
-    def words(self, items: Iterable[str]) -> frozenset[str]:
-        return frozenset(" ".join(items).split())
+    def draw_names(self, draw: Stream) -> tuple[str, str]:
+        first = self.first_names[int(draw() * len(self.first_names))]
+        return first, self.last_names[int(draw() * len(self.last_names))]
 
 
 class Letters:
