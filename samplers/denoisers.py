@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -32,6 +33,68 @@ class Denoiser(Protocol):
             (batch, stop - start, vocab), any float dtype.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What one generation tells a denoiser beforehand, so that it can decide what to keep between steps.
+
+    Attributes:
+        attention_mask: (batch, prompt + new), 1 for tokens and 0 for padding; None where nothing is padded.
+        prompt_length: tokens before the first generated position, padding included.
+        block_length: length of the blocks; the last may be shorter.
+        revises_blocks: whether finished blocks may still change, so that nothing of them may be kept.
+        cache: None keeps only what is exact; "prefix" and "dual" name the approximate caches of full attention.
+    """
+
+    attention_mask: Tensor | None
+    prompt_length: int
+    block_length: int
+    revises_blocks: bool = False
+    cache: str | None = None
+
+
+class DecodingSession(Protocol):
+    """A denoiser during one generation; it may keep keys and values, and is thrown away afterwards."""
+
+    def window_logits(self, sequences: Tensor, start: int, stop: int) -> Tensor:
+        """Logits for positions `start` to `stop` (exclusive) of `sequences` (batch, prompt + new), aligned with them.
+
+        Between two calls of `end_block` only positions from `start` on have changed.
+        """
+        ...
+
+    def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
+        """Positions before `stop` are final (unless the request says that blocks are revised); keep what helps."""
+        ...
+
+
+class StatelessSession:
+    """Asks the denoiser afresh at every step."""
+
+    def __init__(self, denoiser: Denoiser, request: SessionRequest) -> None:
+        self._denoiser, self._attention_mask = denoiser, request.attention_mask
+
+    def window_logits(self, sequences: Tensor, start: int, stop: int) -> Tensor:
+        return self._denoiser.window_logits(sequences, self._attention_mask, start, stop)
+
+    def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
+        """Nothing is kept."""
+
+
+def open_session(denoiser: Denoiser, request: SessionRequest) -> DecodingSession:
+    """The denoiser's own session where it has a method `session(request)`, else one that keeps nothing.
+
+    Raises:
+        ValueError: an approximate cache is asked for, and the denoiser has no sessions of its own.
+    """
+    own = getattr(denoiser, "session", None)
+    if own is not None:
+        session: DecodingSession = own(request)
+        return session
+    if request.cache is not None:
+        raise ValueError(f"cache={request.cache!r}: {type(denoiser).__name__} keeps no keys and values; leave it None")
+    return StatelessSession(denoiser, request)
 
 
 class ModelDenoiser:

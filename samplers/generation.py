@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser, denoiser_for
+from .denoisers import Denoiser, SessionRequest, denoiser_for, open_session
 from .schedulers.validation import check_count
 
 Callback = Callable[[int, Any, dict[str, Tensor]], dict[str, Tensor] | None]
@@ -44,6 +44,7 @@ def generate(
     generator: torch.Generator | Sequence[torch.Generator | None] | None = None,
     callback_on_step_end: Callback | None = None,
     return_trajectory: bool = False,
+    cache: str | None = None,
 ) -> GenerationOutput:
     """Decode `max_new_tokens` tokens after each prompt with an unmasking scheduler.
 
@@ -64,6 +65,7 @@ def generate(
         callback_on_step_end: called with the number of the step, the timestep and {"sample": the generated region,
             (batch, new)} after every step; may return {"sample": ...} to go on with another one.
         return_trajectory: keep the generated region after every step.
+        cache: an approximate cache of keys and values that the model's adapter offers; None keeps only what is exact.
 
     Raises:
         ValueError: an argument is out of range, nobody names the mask token, the scores of a row are not finite (NaN
@@ -85,6 +87,10 @@ def generate(
     keeps_all = getattr(scheduler, "scope", "window") == "sequence"
     step_number = 0
 
+    session = open_session(
+        denoiser,
+        SessionRequest(attention_mask, prompt_length, block_length, revises_blocks=keeps_all, cache=cache),
+    )
     scheduler.set_timesteps(device=input_ids.device, block_length=block_length)
     for block_start in range(prompt_length, length, block_length):
         start, stop = prompt_length if keeps_all else block_start, min(block_start + block_length, length)
@@ -97,7 +103,7 @@ def generate(
         idle_steps = 0
         block_step = 0
         while any(unfinished):
-            logits = denoiser.window_logits(sequences, attention_mask, start, stop)
+            logits = session.window_logits(sequences, start, stop)
             num_forward_passes += (sequences[:, start:stop] == mask_token_id).any(dim=1)
             timestep = scheduler.timesteps[min(block_step, len(scheduler.timesteps) - 1)]
             output = scheduler.step(
@@ -135,6 +141,7 @@ def generate(
             unfinished = flags
             block_step += 1
             step_number += 1
+        session.end_block(sequences, start, stop)
     return GenerationOutput(sequences, num_forward_passes, trajectory if return_trajectory else None)
 
 

@@ -10,8 +10,8 @@ from scheduler_cases import constant_model
 from torch import Tensor
 from toy_denoiser import ToyDenoiser
 
-from samplers import Denoiser, denoiser_for
-from samplers.denoisers import ModelDenoiser
+from samplers import ConfidenceScheduler, Denoiser, RCRScheduler, denoiser_for, generate
+from samplers.denoisers import ModelDenoiser, SessionRequest, StatelessSession
 
 IDS = torch.tensor([[3, 1, 4, 1, 5, 9], [2, 6, 5, 3, 5, 8]])
 PADDED = torch.tensor([[0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]])
@@ -117,3 +117,36 @@ def test_denoiser_is_taken_as_it_is() -> None:
     assert isinstance(own, Denoiser)
     assert denoiser_for(own) is own
     assert not isinstance(ToyDenoiser(), Denoiser)
+
+
+class RecordingDenoiser(ModelDenoiser):
+    """Opens sessions that note what they are told."""
+
+    def session(self, request: SessionRequest) -> StatelessSession:
+        self.request, self.ended = request, []
+        session = StatelessSession(self, request)
+        session.end_block = lambda sequences, start, stop: self.ended.append((start, stop))  # type: ignore[method-assign]
+        return session
+
+
+def test_a_session_learns_of_the_request_and_of_every_finished_block() -> None:
+    denoiser = RecordingDenoiser(PaddedDenoiser())
+    mask = torch.tensor([[0, 1, 1], [1, 1, 1]])
+    scheduler = ConfidenceScheduler(k=2)
+    generate(denoiser, IDS[:, :3], scheduler=scheduler, max_new_tokens=5, block_length=2, attention_mask=mask)
+    assert denoiser.ended == [(3, 5), (5, 7), (7, 8)]
+    request = denoiser.request
+    assert (request.prompt_length, request.block_length, request.revises_blocks, request.cache) == (3, 2, False, None)
+    assert request.attention_mask is not None
+    assert request.attention_mask.tolist() == [[0] + [1] * 7, [1] * 8]
+
+
+def test_a_session_is_told_when_finished_blocks_may_change() -> None:
+    denoiser = RecordingDenoiser(ToyDenoiser())
+    generate(denoiser, IDS, scheduler=RCRScheduler(k=2, scope="sequence"), max_new_tokens=4, block_length=2)
+    assert denoiser.request.revises_blocks
+
+
+def test_an_approximate_cache_needs_a_denoiser_that_has_one() -> None:
+    with pytest.raises(ValueError, match="cache='prefix': ModelDenoiser keeps no keys and values"):
+        generate(ToyDenoiser(), IDS, scheduler=ConfidenceScheduler(), max_new_tokens=2, cache="prefix")
