@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +76,9 @@ def _read(source: Source, directory: Path) -> Any:
             ) from None
     if "auto_map" in settings:
         raise ValueError(
-            f"the tokenizer of {source.name!r} is Python code in its repository ({json.dumps(settings['auto_map'])}) and "
-            "has no tokenizer.json; load it with transformers' AutoTokenizer and trust_remote_code=True, and save it "
-            "with save_pretrained to get one"
+            f"the tokenizer of {source.name!r} is Python code in its repository ({settings['auto_map']}) and has no "
+            "tokenizer.json; load it with transformers' AutoTokenizer and trust_remote_code=True, and save it with "
+            "save_pretrained to get one"
         )
     raise ValueError(
         f"{source.name!r} has no tokenizer: no tokenizer.json, and no vocab.json with merges.txt; "
