@@ -126,7 +126,7 @@ class CachedSession:
         """The end of what positions before `stop` may look at."""
         if self._model.attention != "block_causal":
             return length
-        block = self._model.block_length
+        block: int = self._model.block_length
         return min(length, max(stop + (padding - stop) % block for padding in self._paddings))
 
     def _final_until(self, start: int) -> int:
@@ -136,5 +136,5 @@ class CachedSession:
         final = self._request.prompt_length if self._request.revises_blocks else start
         if self._model.attention == "prompt_first":
             return self._request.prompt_length
-        block = self._model.block_length
+        block: int = self._model.block_length
         return min(final - (final - padding) % block for padding in self._paddings)

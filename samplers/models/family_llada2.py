@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
-from .key_table import Rows
+from .key_table import KeyTable, Rows
 from .standard import DENSE, EXPERTS, NORMS, OUTPUT, decoder_config
 
 _LAYER = "model.layers.{i}."
 _QKV = tuple(_LAYER + f"self_attn.{name}_proj" for name in "qkv")
-TABLE = (
+TABLE: KeyTable = (
     {
         "model.word_embeddings.weight": "model.embed_tokens.weight",
         _LAYER + "attention.query_key_value.weight": Rows(tuple(f"{name}.weight" for name in _QKV)),

@@ -64,7 +64,7 @@ def _read(source: Source, directory: Path) -> Any:
         return transformers.PreTrainedTokenizerFast.from_pretrained(directory)
     if (directory / "vocab.json").is_file() and (directory / "merges.txt").is_file():
         # Dream's and SDAR's own classes read these two files as Qwen2's tokenizer does.
-        return transformers.Qwen2TokenizerFast.from_pretrained(directory)
+        return transformers.Qwen2Tokenizer.from_pretrained(directory)
     name = str(settings.get("tokenizer_class", ""))
     known = getattr(transformers, name, None) or getattr(transformers, f"{name}Fast", None)
     if known is not None and _has_vocabulary(directory):
