@@ -2,48 +2,42 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import record_logits
 import torch
 from random_checkpoint import TINY_CONFIGS, write_checkpoint
 from recorded_logits import TOLERANCE, cases_of, run_case
-from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from samplers import models
 
+ORIGINAL = """
+'''Stands for a family's own code: transformers' causal model, told not to be causal.'''
+
+import json
+from transformers import Qwen3Config, Qwen3ForCausalLM
 
 class Original:
-    """Stands for a family's own code: transformers' causal model, told by its masks not to be causal."""
-
     @classmethod
-    def from_pretrained(cls, folder: Path) -> Any:
+    def from_pretrained(cls, folder):
         config = json.loads((folder / "config.json").read_text())
-        rope = {"rope_type": "default", "rope_theta": config.pop("rope_theta")}
         config.pop("model_type")
+        rope = {"rope_type": "default", "rope_theta": config.pop("rope_theta")}
         settings = Qwen3Config(**config, rope_parameters=rope)
         settings.is_causal = False
         return Qwen3ForCausalLM.from_pretrained(folder, config=settings)
+"""
 
 
 @pytest.fixture
-def recorded(tmp_path: Path) -> Path:
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "original_sdar.py").write_text(ORIGINAL)
+    monkeypatch.syspath_prepend(tmp_path)
     folder = write_checkpoint(tmp_path / "sdar", TINY_CONFIGS["sdar"])
-    command = [str(folder), str(tmp_path / "recorded"), "--class", f"{__name__}:Original", "--blocks", "4", "8"]
-    import sys
-
-    sys.modules.setdefault(__name__, sys.modules.get(__name__) or _this_module())
-    record_logits.main(command)
+    record_logits.main(
+        [str(folder), str(tmp_path / "recorded"), "--class", "original_sdar:Original", "--blocks", "4", "8"]
+    )
     return tmp_path / "recorded"
-
-
-def _this_module() -> Any:
-    import types
-
-    module = types.ModuleType(__name__)
-    module.Original = Original  # type: ignore[attr-defined]
-    return module
 
 
 def test_recorded_family_is_checked_as_the_golden_ones_are(recorded: Path) -> None:
