@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser, SessionRequest, denoiser_for, open_session
+from .denoisers import DecodingSession, Denoiser, SessionRequest, denoiser_for, open_session
 from .schedulers.validation import check_count
 
 Callback = Callable[[int, Any, dict[str, Tensor]], dict[str, Tensor] | None]
@@ -85,11 +85,19 @@ def generate(
     num_forward_passes = torch.zeros(batch, dtype=torch.long, device=input_ids.device)
     trajectory: list[Tensor] = []
     keeps_all = getattr(scheduler, "scope", "window") == "sequence"
+    needs_shadows = getattr(scheduler, "needs_shadows", False)
     step_number = 0
 
     session = open_session(
         denoiser,
-        SessionRequest(attention_mask, prompt_length, block_length, revises_blocks=keeps_all, cache=cache),
+        SessionRequest(
+            attention_mask,
+            prompt_length,
+            block_length,
+            revises_blocks=keeps_all,
+            cache=cache,
+            mask_token_id=mask_token_id,
+        ),
     )
     scheduler.set_timesteps(device=input_ids.device, block_length=block_length)
     for block_start in range(prompt_length, length, block_length):
@@ -103,7 +111,7 @@ def generate(
         idle_steps = 0
         block_step = 0
         while any(unfinished):
-            logits = session.window_logits(sequences, start, stop)
+            logits, shadows = _look(session, sequences, start, stop, needs_shadows)
             num_forward_passes += (sequences[:, start:stop] == mask_token_id).any(dim=1)
             timestep = scheduler.timesteps[min(block_step, len(scheduler.timesteps) - 1)]
             output = scheduler.step(
@@ -112,6 +120,7 @@ def generate(
                 sequences[:, start:stop],
                 mask_token_id=mask_token_id,
                 generator=_noise_sources(generator, unfinished),
+                **shadows,
             )
             changed = (output.prev_sample != sequences[:, start:stop]).any()
             before, sequences = sequences, sequences.clone()
@@ -143,6 +152,21 @@ def generate(
             step_number += 1
         session.end_block(sequences, start, stop)
     return GenerationOutput(sequences, num_forward_passes, trajectory if return_trajectory else None)
+
+
+def _look(
+    session: DecodingSession, sequences: Tensor, start: int, stop: int, needs_shadows: bool
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Logits of the window, and what else `step` is to be given: logits at shadow tokens, for a scheduler that asks."""
+    if not needs_shadows:
+        return session.window_logits(sequences, start, stop), {}
+    shadow_logits = getattr(session, "shadow_logits", None)
+    if shadow_logits is None:
+        raise ValueError(
+            f"{type(session).__name__} has no shadow tokens, which this scheduler needs; use another cache"
+        )
+    logits, shadows = shadow_logits(sequences, start, stop)
+    return logits, {"shadow_output": shadows}
 
 
 def _mask_token_id(given: int | None, denoiser: Denoiser) -> int:
