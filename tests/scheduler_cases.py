@@ -82,6 +82,10 @@ FACTORIES: dict[str, Callable[..., Any]] = {
     "rcr_cosine": partial(RCRScheduler, num_inference_steps=4, schedule="cosine"),
     "rcr_linear_time": partial(RCRScheduler, num_inference_steps=4, schedule="linear_time"),
     "remdm_cosine": partial(ReMDMScheduler, num_inference_steps=4, schedule="cosine"),
+    "remdm_cap": partial(ReMDMScheduler, num_inference_steps=5, variant="cap", eta=0.3),
+    "remdm_rescale": partial(ReMDMScheduler, num_inference_steps=7, variant="rescale", eta=0.4),
+    "remdm_conf": partial(ReMDMScheduler, num_inference_steps=5, variant="conf"),
+    "remdm_loop": partial(ReMDMScheduler, num_inference_steps=6, variant="loop", eta=0.3),
     "quota_threshold": partial(QuotaThresholdScheduler, threshold=0.5, num_inference_steps=4),
     "hierarchy": HierarchyScheduler,
     "eb": partial(EBScheduler, entropy_bound=0.5),
@@ -100,8 +104,9 @@ FACTORIES: dict[str, Callable[..., Any]] = {
     "credit": partial(CreditScheduler, threshold=0.5),
     "prophet": partial(ProphetScheduler, num_inference_steps=4, late_gap=0.5),
 }
-#: Steps of linear_time may commit nothing, and a step of ReMDM may mask again all that it has just committed.
-MAY_PAUSE = ("confidence_linear_time", "rcr_linear_time", "remdm", "remdm_k", "remdm_cosine")
+#: Steps of linear_time may commit nothing, a step of ReMDM may mask again all that it has just committed, and its
+#: variants draw how much they commit.
+MAY_PAUSE = ("confidence_linear_time", "rcr_linear_time", *(name for name in FACTORIES if name.startswith("remdm")))
 
 every_scheduler = pytest.mark.parametrize("name", FACTORIES)
 
@@ -160,7 +165,7 @@ def walk(
     """Step until nothing is masked; the output of every step. Finished rows draw no noise from a list of generators."""
     sample = window.sample if rows is None else window.sample[list(rows)]
     outputs: list[Any] = []
-    # Twice the window is more than any of the schedulers here takes, revisions included.
+    # Twice the window and a few is more than any of the schedulers here takes, revisions included.
     for step in range(first_step, first_step + 2 * window.sample.shape[1] + 8):
         unfinished = (sample == window.mask_token_id).any(dim=1).tolist()
         if not any(unfinished):
