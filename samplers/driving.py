@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .denoisers import DecodingSession
+
 
 class SchedulerDriver:
     """One scheduler during one generation.
@@ -67,6 +69,23 @@ class SchedulerDriver:
         timesteps = self.scheduler.timesteps
         return timesteps[min(block_step, len(timesteps) - 1)] if self._ours else block_step
 
+    def look(self, session: DecodingSession, sequences: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
+        """Logits of the window, and those at its shadow tokens for a scheduler that needs them, (batch, window, vocab).
+
+        Raises:
+            ValueError: the session has no shadow tokens.
+        """
+        if not getattr(self.scheduler, "needs_shadows", False):
+            return session.window_logits(sequences, start, stop), None
+        shadow_logits = getattr(session, "shadow_logits", None)
+        if shadow_logits is None:
+            raise ValueError(
+                f"{type(session).__name__} has no shadow tokens, which this scheduler needs; "
+                "leave out cache and guidance"
+            )
+        found: tuple[Tensor, Tensor] = shadow_logits(sequences, start, stop)
+        return found
+
     def step(
         self,
         logits: Tensor,
@@ -77,6 +96,7 @@ class SchedulerDriver:
         generator: Any,
         held: Tensor | None,
         token_discounts: dict[int, Tensor] | None,
+        shadows: Tensor | None = None,
     ) -> Any:
         """One step.
 
@@ -88,6 +108,7 @@ class SchedulerDriver:
             generator: source of noise, or a list with one per row.
             held: bool (batch, window), positions that must stay as they are; None where none must.
             token_discounts: token id → factor of its confidence, (batch,).
+            shadows: (batch, window, vocab): logits at the shadow tokens, for a scheduler that needs them.
 
         Returns:
             The scheduler's output.
@@ -97,6 +118,8 @@ class SchedulerDriver:
             extra["prompt_mask"] = held
         if token_discounts is not None:
             extra["token_discounts"] = token_discounts
+        if shadows is not None:
+            extra["shadow_output"] = shadows
         if not self._ours and 0 <= mask_token_id < logits.shape[-1]:
             logits = logits.clone()
             logits[..., mask_token_id] = -torch.inf

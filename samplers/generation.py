@@ -199,6 +199,7 @@ class Decoding:
             self._block_length,
             revises_blocks=self._driver.scope == "sequence",
             cache=cache,
+            mask_token_id=self._mask,
         )
         self._passes_per_step = 2 if cfg_scale else 1
         self._session: DecodingSession = (
@@ -217,7 +218,9 @@ class Decoding:
                 return
             idle_steps = block_step = 0
             while any(unfinished):
-                logits = self._end_tokens.adjust(self._session.window_logits(self.sequences, start, stop))
+                logits, shadows = driver.look(self._session, self.sequences, start, stop)
+                logits = self._end_tokens.adjust(logits)
+                shadows = None if shadows is None else self._end_tokens.adjust(shadows)
                 before = self.sequences
                 window = before[:, start:stop]
                 masked = window == self._mask
@@ -231,6 +234,7 @@ class Decoding:
                     generator=_noise_sources(self._generator, unfinished),
                     held=held,
                     token_discounts=self._end_tokens.discounts(self._answer(), self._mask),
+                    shadows=shadows,
                 )
                 self.num_forward_passes = self.num_forward_passes + masked.any(dim=1) * self._passes_per_step
                 decided = output.prev_sample if held is None else torch.where(held, window, output.prev_sample)

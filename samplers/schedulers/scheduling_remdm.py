@@ -7,7 +7,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from .proposals import Proposal
-from .scheduling_quota import QuotaScheduler
+from .scheduling_quota import QUOTA_STATE, QuotaScheduler
 from .scheduling_utils import Step
 from .selection import surest
 from .state import SampleState
@@ -25,7 +25,8 @@ class ReMDMScheduler(QuotaScheduler):
 
     Args:
         k: tokens per regular step, 1 where nothing else is given.
-        num_inference_steps: regular steps per block instead of `k`, shared evenly.
+        num_inference_steps: regular steps per block instead of `k`, shared as `schedule` says.
+        schedule, eps: see `QuotaScheduler`.
         remask_steps: how many extra steps a block gets; 0 gives plain confidence order.
         remask_tokens: how many tokens each of them revises.
         remask_at: where in the block they come, as a share of the window's length, in [0, 1].
@@ -38,6 +39,8 @@ class ReMDMScheduler(QuotaScheduler):
         *,
         k: int | None = None,
         num_inference_steps: int | None = None,
+        schedule: str = "even",
+        eps: float = 1e-3,
         remask_steps: int = 1,
         remask_tokens: int = 1,
         remask_at: float = 7 / 8,
@@ -51,7 +54,7 @@ class ReMDMScheduler(QuotaScheduler):
         check_range("remask_at", remask_at, 0, 1, "in [0, 1]", optional=False)
         self._remask_steps, self._remask_tokens, self._remask_at = remask_steps, remask_tokens, remask_at
         self._extra_steps = remask_steps
-        self._configure_quota(k, num_inference_steps)
+        self._configure_quota(k, num_inference_steps, schedule, eps)
         self._configure(
             temperature=temperature,
             top_p=top_p,
@@ -62,7 +65,7 @@ class ReMDMScheduler(QuotaScheduler):
 
     def _new_state(self) -> SampleState:
         # revisions: extra steps begun. revising: tokens that the extra step at hand has to commit, 0 in a regular step.
-        return SampleState({"step_index": 0, "revisions": 0, "revising": 0}, {"confidence": torch.inf})
+        return SampleState({**QUOTA_STATE, "revisions": 0, "revising": 0}, {"confidence": torch.inf})
 
     def schedule_index(self) -> Tensor:
         # Regular quotas count regular steps: those taken, less the extra ones that are over.
