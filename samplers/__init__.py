@@ -13,7 +13,8 @@ from ._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from .denoisers import Denoiser, denoiser_for
-    from .generation import GenerationOutput, generate
+    from .generation import generate, stream
+    from .outputs import GenerationOutput, GenerationStep
     from .schedulers import (
         ConfidenceScheduler,
         CreditScheduler,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         scheduler_class,
         scheduler_names,
     )
+    from .streaming import partial_texts
 
 __all__ = [
     "ConfidenceScheduler",
@@ -53,6 +55,7 @@ __all__ = [
     "EntropyScheduler",
     "FactorScheduler",
     "GenerationOutput",
+    "GenerationStep",
     "HierarchyScheduler",
     "KLASSScheduler",
     "LeftToRightScheduler",
@@ -72,16 +75,21 @@ __all__ = [
     "built_in_scheduler_names",
     "denoiser_for",
     "generate",
+    "partial_texts",
     "protocol_scheduler_names",
     "register_scheduler",
     "scheduler_class",
     "scheduler_names",
+    "stream",
 ]
 
 _MODULES = dict.fromkeys(__all__, ".schedulers") | {
     "Denoiser": ".denoisers",
     "denoiser_for": ".denoisers",
-    "GenerationOutput": ".generation",
+    "GenerationOutput": ".outputs",
+    "GenerationStep": ".outputs",
     "generate": ".generation",
+    "stream": ".generation",
+    "partial_texts": ".streaming",
 }
 __getattr__, __dir__ = lazy_exports(__name__, _MODULES)
