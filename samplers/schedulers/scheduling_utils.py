@@ -13,6 +13,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
+from .pipelines import DEFAULT_BLOCK_LENGTH, PipelineQuestions
 from .proposals import Generators, Proposal, discounted, propose
 from .scores import score
 from .state import SampleState
@@ -55,7 +56,7 @@ class Step:
     threshold: float | None
 
 
-class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
+class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     """Decides which masked tokens of a window to commit at each step, and which committed ones to mask again.
 
     A scheduler never calls the model, never shifts logits and knows nothing of prompts. One step takes four decisions,
@@ -102,6 +103,8 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         self._score_proposal = score_proposal
         self._given_steps = num_inference_steps
         self._state = self._new_state()
+        # A pipeline reads it where its caller names no block length; a loaded config may hold another.
+        self.register_to_config(block_length=DEFAULT_BLOCK_LENGTH)
         self.set_timesteps()
 
     # -- what a loop calls -------------------------------------------------------------------------------------------
@@ -129,6 +132,7 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         steps = block_length if self.num_inference_steps is None else self.num_inference_steps
         self.timesteps = torch.arange(steps + self._extra_steps - 1, -1, -1, device=device)
         self._state.reset()
+        self._last_step = None
 
     def start_block(self) -> None:
         """Tell the scheduler that the next sample is a new block (with `scope` "sequence": the old window, grown)."""
@@ -218,6 +222,7 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
         self._state["step_index"] = self._state["step_index"] + masked.any(dim=1)
         self._state.returned(prev_sample)
+        self._last_step = (prev_sample, mask_token_id, prompt_mask)
         output = UnmaskingSchedulerOutput(
             prev_sample=prev_sample,
             transfer_index=transfer_index,
@@ -262,6 +267,11 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         """
         return torch.zeros_like(step.masked)
 
+    @property
+    def revises(self) -> bool:
+        """Whether the method masks committed tokens again."""
+        return type(self).revise is not UnmaskingScheduler.revise
+
     # -- state -------------------------------------------------------------------------------------------------------
 
     def _new_state(self) -> SampleState:
@@ -287,11 +297,13 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
     @classmethod
     def _get_compatibles(cls) -> list[type[Self]]:
-        # diffusers looks for these names in its own package only.
+        # diffusers looks for these names in its own package only. Its own scheduler of this kind takes our configs.
+        from diffusers.schedulers.scheduling_block_refinement import BlockRefinementScheduler
+
         from . import scheduler_class, scheduler_names
 
         classes: list[Any] = [scheduler_class(name) for name in scheduler_names()]
-        return classes if cls in classes else [cls, *classes]
+        return [*([] if cls in classes else [cls]), *classes, BlockRefinementScheduler]
 
 
 def _check_proposal(temperature: float | None, top_p: float | None, top_k: int | None) -> None:
