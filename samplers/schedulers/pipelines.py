@@ -13,7 +13,7 @@ class PipelineQuestions:
     """The questions of `LLaDA2Pipeline`, answered for every scheduler here; `generate` does not ask them."""
 
     #: Whether the method masks committed tokens again, so that nothing is final before its block is.
-    revises: bool
+    revises = False
     #: What `step` returned last: the sample, the id of the mask token, and which positions are none of its business.
     _last_step: tuple[Tensor, int, Tensor | None] | None = None
 

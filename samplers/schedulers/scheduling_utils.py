@@ -86,6 +86,10 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
     #: Steps that a block takes beyond `num_inference_steps`, because the method inserts them.
     _extra_steps = 0
 
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.revises = cls.revise is not UnmaskingScheduler.revise
+
     def _configure(
         self,
         *,
@@ -104,7 +108,7 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
         self._given_steps = num_inference_steps
         self._state = self._new_state()
         # A pipeline reads it where its caller names no block length; a loaded config may hold another.
-        self.register_to_config(block_length=DEFAULT_BLOCK_LENGTH)
+        self.register_to_config(block_length=DEFAULT_BLOCK_LENGTH)  # type: ignore[no-untyped-call]
         self.set_timesteps()
 
     # -- what a loop calls -------------------------------------------------------------------------------------------
@@ -266,11 +270,6 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
             transfer_index: bool (batch, window): the positions that were selected.
         """
         return torch.zeros_like(step.masked)
-
-    @property
-    def revises(self) -> bool:
-        """Whether the method masks committed tokens again."""
-        return type(self).revise is not UnmaskingScheduler.revise
 
     # -- state -------------------------------------------------------------------------------------------------------
 
