@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +29,8 @@ LOOKS = {
     "masked": ("dim", "", ""),
 }
 MASK_SIGN = "░"
+#: What stands for our signs where the output's encoding has none of them; "?" stands for any other character.
+ASCII = {"░": "_", "·": "-", "«": "[", "»": "]", "⏎": "\\n", "␣": "_"}
 WIDTH = 100
 
 
@@ -209,6 +214,7 @@ def _show(row: Row, title: str, frames: Iterator[Frame], delay: float, save: Pat
     from rich.live import Live
     from rich.text import Text
 
+    _encode_anything()
     console = Console(highlight=False)
     colours = console.is_terminal
     if not colours:
@@ -249,10 +255,21 @@ def _show(row: Row, title: str, frames: Iterator[Frame], delay: float, save: Pat
         console.print(f"saved: {save}", soft_wrap=True, markup=False)
 
 
+def _encode_anything() -> None:
+    """Let the standard output take every character, whatever its encoding."""
+
+    def spell(error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeEncodeError):
+            raise error
+        return "".join(ASCII.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+    codecs.register_error("parallelbench.ascii", spell)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="parallelbench.ascii")
+
+
 def _save(path: Path, title: str, head: Any, foot: Any, frames: list[Frame]) -> None:
     """All steps, one under the other, as a picture or as text."""
-    import io
-
     from rich.console import Console
 
     colours = path.suffix == ".svg"

@@ -1,6 +1,9 @@
 """`parallelbench watch`: what each step looks like, in a terminal, in a pipe and in a file."""
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from rich.console import Console
+from support import ROOT
 
 from benchmark.cli import main
 from benchmark.settings import SchedulerSetting
@@ -130,6 +134,16 @@ def test_steps_are_kept_as_text_or_as_a_picture(tmp_path: Path) -> None:
     assert svg.startswith("<svg")
     assert "remasked" in svg
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["steps.svg", "steps.txt"]
+
+
+def test_an_output_of_ascii_gets_ascii() -> None:
+    command = ["parallelbench", *ARGUMENTS, "--scheduler", "confidence:k=16"]
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
+    code = f"import sys; from benchmark.cli import main; sys.argv = {command!r}; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=os.environ | locale, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert b"step 1 - 1 forward pass - 16 committed - 16 still masked\n" in done.stdout
+    assert b" _ _ " in done.stdout
 
 
 @pytest.mark.parametrize(
