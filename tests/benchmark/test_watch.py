@@ -136,6 +136,7 @@ def test_steps_are_kept_as_text_or_as_a_picture(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["steps.svg", "steps.txt"]
 
 
+@pytest.mark.slow
 def test_an_output_of_ascii_gets_ascii() -> None:
     command = ["parallelbench", *ARGUMENTS, "--scheduler", "confidence:k=16"]
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
