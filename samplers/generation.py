@@ -11,7 +11,7 @@ from torch import Tensor
 from .denoisers import DecodingSession, SessionRequest, denoiser_for, open_session
 from .driving import SchedulerDriver, describe_invalid, invalid_rows
 from .end_tokens import EOS_DISCOUNT, end_tokens
-from .guidance import GuidedSession
+from .guidance import GuidedSession, look
 from .inputs import check_inputs, find_mask_token_id, prepare_answer
 from .outputs import GenerationOutput, GenerationStep
 from .schedulers.validation import check_range
@@ -199,6 +199,7 @@ class Decoding:
             self._block_length,
             revises_blocks=self._driver.scope == "sequence",
             cache=cache,
+            mask_token_id=self._mask,
         )
         self._passes_per_step = 2 if cfg_scale else 1
         self._session: DecodingSession = (
@@ -217,7 +218,8 @@ class Decoding:
                 return
             idle_steps = block_step = 0
             while any(unfinished):
-                logits = self._end_tokens.adjust(self._session.window_logits(self.sequences, start, stop))
+                logits, shadows = look(self._session, self.sequences, start, stop, shadows=driver.needs_shadows)
+                logits = self._end_tokens.adjust(logits)
                 before = self.sequences
                 window = before[:, start:stop]
                 masked = window == self._mask
@@ -230,6 +232,7 @@ class Decoding:
                     mask_token_id=self._mask,
                     generator=_noise_sources(self._generator, unfinished),
                     held=held,
+                    shadow_output=shadows,
                     token_discounts=self._end_tokens.discounts(self._answer(), self._mask),
                 )
                 self.num_forward_passes = self.num_forward_passes + masked.any(dim=1) * self._passes_per_step

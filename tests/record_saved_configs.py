@@ -28,6 +28,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "factor": {"factor": 1.4},
     "remask_steps": {"remask_steps": 2},
     "remask_at": {"remask_at": 0.5},
+    "entropy_bound": {"entropy_bound": 2.0},
+    "kl_threshold": {"kl_threshold": 1.0},
+    "position_decay": {"position_decay": 0.1},
+    "base": {"base": 3},
+    "slow_steps": {"slow_steps": 2},
+    "remask_threshold": {"remask_threshold": 0.3},
+    "power": {"power": 0.5},
+    "late_gap": {"late_gap": 0.5},
 }
 
 
@@ -39,12 +47,12 @@ def arguments_of(cls: Any) -> dict[str, Any]:
 
 def trajectory_of(scheduler: Any) -> list[Any]:
     """The states that a scheduler takes with the toy denoiser, greedily and with a fixed source of noise."""
-    from toy_denoiser import ToyDenoiser
+    from shadow_denoiser import ShadowDenoiser
 
     from samplers import generate
 
     output = generate(
-        ToyDenoiser(sharpness=3.0),
+        ShadowDenoiser(sharpness=3.0),
         torch.tensor(PROMPT),
         scheduler=scheduler,
         max_new_tokens=8,
@@ -57,12 +65,12 @@ def trajectory_of(scheduler: Any) -> list[Any]:
 
 def main() -> None:
     """Record every class that is not recorded yet."""
-    from samplers import scheduler_class, scheduler_names
+    from samplers import built_in_scheduler_names, scheduler_class
 
-    for name in scheduler_names():
+    for name in built_in_scheduler_names():
         cls = scheduler_class(name)
         directory = DIRECTORY / cls.__name__
-        if directory.exists() or getattr(cls, "needs_shadows", False):
+        if directory.exists():
             continue
         scheduler = cls(**arguments_of(cls))
         scheduler.save_pretrained(directory)

@@ -17,7 +17,7 @@ import samplers
 from record_saved_configs import arguments_of
 
 pushed = {}
-for name in samplers.scheduler_names():
+for name in samplers.built_in_scheduler_names():
     cls = samplers.scheduler_class(name)
     scheduler = cls(temperature=0.5, **arguments_of(cls))
     scheduler.push_to_hub(f"ada/{name}", commit_message=f"Add {name}")
@@ -31,7 +31,7 @@ import json
 import samplers
 
 found = {}
-for name in samplers.scheduler_names():
+for name in samplers.built_in_scheduler_names():
     cls = samplers.scheduler_class(name)
     scheduler = cls.from_pretrained(f"ada/{name}")
     again = cls.from_pretrained(f"ada/saved-{name}", revision="main")
