@@ -1,4 +1,4 @@
-"""The command line `parallelbench`: run, report, list."""
+"""The command line `parallelbench`: run, report, list, watch."""
 
 import math
 import sys
@@ -150,3 +150,40 @@ def list_(what: str | None) -> None:
     from .commands import show_lists
 
     show_lists(what)
+
+
+@main.command(short_help="Decode one question and show every step.")
+@click.option("--task", required=True, help="Task, such as waiting_line_shuffle.")
+@click.option("--row", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the question.")
+@click.option("--scheduler", default="confidence", show_default=True, help="Scheduler, as in entropy:k=4.")
+@click.option("--model", default="ideal", show_default=True, help="Model.")
+@click.option("--block-length", type=click.IntRange(min=1), help="Length of the blocks.")
+@click.option("--max-new-tokens", type=click.IntRange(min=1), help="Length of the answer; by default the protocol's.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    callback=_finite,
+    help="Of the proposals; by default the model's own.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other samples.")
+@click.option(
+    "--delay",
+    type=click.FloatRange(min=0, max=60),
+    callback=_finite,
+    default=0.4,
+    show_default=True,
+    help="Seconds between two steps in a terminal; 0 prints all steps one under the other.",
+)
+@click.option("--save", type=click.Path(), callback=_not_empty, help="Keep all steps in a file: .svg or .txt.")
+def watch(**arguments: Any) -> None:
+    """Decode one question and show every step: what was committed, what was masked again, what is still masked.
+
+    Written to a file or a pipe, it marks them with brackets instead of colours.
+
+    \b
+    Example:
+      parallelbench watch --task waiting_line_shuffle --row 3 --scheduler remdm:k=2
+    """
+    from .watch import watch as show
+
+    show(**arguments)

@@ -11,7 +11,7 @@ from torch import Tensor
 from .denoisers import DecodingSession, SessionRequest, denoiser_for, open_session
 from .driving import SchedulerDriver, describe_invalid, invalid_rows
 from .end_tokens import EOS_DISCOUNT, end_tokens
-from .guidance import GuidedSession
+from .guidance import GuidedSession, look
 from .inputs import check_inputs, find_mask_token_id, prepare_answer
 from .outputs import GenerationOutput, GenerationStep
 from .schedulers.validation import check_range
@@ -218,9 +218,8 @@ class Decoding:
                 return
             idle_steps = block_step = 0
             while any(unfinished):
-                logits, shadows = driver.look(self._session, self.sequences, start, stop)
+                logits, shadows = look(self._session, self.sequences, start, stop, shadows=driver.needs_shadows)
                 logits = self._end_tokens.adjust(logits)
-                shadows = None if shadows is None else self._end_tokens.adjust(shadows)
                 before = self.sequences
                 window = before[:, start:stop]
                 masked = window == self._mask
@@ -233,8 +232,8 @@ class Decoding:
                     mask_token_id=self._mask,
                     generator=_noise_sources(self._generator, unfinished),
                     held=held,
+                    shadow_output=shadows,
                     token_discounts=self._end_tokens.discounts(self._answer(), self._mask),
-                    shadows=shadows,
                 )
                 self.num_forward_passes = self.num_forward_passes + masked.any(dim=1) * self._passes_per_step
                 decided = output.prev_sample if held is None else torch.where(held, window, output.prev_sample)
