@@ -133,9 +133,9 @@ def grammar_checker(url: str | None, rules: str) -> GrammarChecker:
 
 def check_rules(rules: Any) -> str:
     """Return the choice of rules; `ValueError` where there is no such choice."""
-    if rules not in RULES:
+    if not isinstance(rules, str) or rules not in RULES:
         raise ValueError(f"grammar_rules must be {' or '.join(map(repr, RULES))}, got {rules!r}")
-    return str(rules)
+    return rules
 
 
 def server_address(url: Any) -> str | None:
