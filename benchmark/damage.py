@@ -1,4 +1,4 @@
-"""Damages texts as parallel decoding does: a word twice, one lost, two swapped, an article or a verb that does not agree.
+"""Damages texts as parallel decoding does: a word twice, one lost, two swapped, an article or a verb that is wrong.
 
 Tokens that are committed in the same step do not know of each other, so each may be right and both together wrong. One
 damage is done at one place of a text, and what stands around it stays as it was.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 Damage = Callable[[str, random.Random], str | None]
 
@@ -42,9 +43,7 @@ def swap_neighbours(text: str, source: random.Random) -> str | None:
     """Two words in a row have changed places; neither begins a sentence or touches a mark, and they differ."""
     places = _inner(text)
     pairs = [
-        (left, right)
-        for left, right in zip(places, places[1:], strict=False)
-        if left.end() + 1 == right.start() and left[0] != right[0]
+        (left, right) for left, right in pairwise(places) if left.end() + 1 == right.start() and left[0] != right[0]
     ]
     if not pairs:
         return None

@@ -93,8 +93,8 @@ def study_table(found: Sequence[Seen]) -> Table:
 
     checkers = list(found[0].flagged)
     similarity = list(found[0].similarity)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="% of texts flagged, and likeness", title_justify="left")
-    table.add_column("damage")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("damage", no_wrap=True)
     table.add_column("texts", justify="right")
     for name in (*checkers, *similarity):
         table.add_column(name, justify="right")
@@ -123,6 +123,7 @@ def run_study(
     texts = shipped_texts(kinds or list(TEXTS), samples)
     with console.status("checking"):
         found, signatures = study(load_metric(), texts, seed=seed, grammar_url=grammar_url, bertscore=bertscore)
+    console.print("% of texts with which each checker finds something wrong; likeness to the undamaged text, 0..100")
     console.print(study_table(found))
     for signature in signatures.values():
         console.print(signature, soft_wrap=True, markup=False, highlight=False)
@@ -141,11 +142,11 @@ def _flagged(metric: Any, texts: Sequence[str], grammar_url: str | None) -> dict
     every = metric.check_texts(texts, grammar_url=grammar_url)
     no_speller = metric.check_texts(texts, grammar_url=grammar_url, grammar_rules="no_spelling", parses=False)
     columns = {
-        "LanguageTool": [row["grammar"] for row in every],
-        "without speller": [row["grammar"] for row in no_speller],
+        "grammar": [row["grammar"] for row in every],
+        "no speller": [row["grammar"] for row in no_speller],
     }
     if all("parses" in row for row in every):
-        columns["Link Grammar"] = [row["parses"] for row in every]
+        columns["parses"] = [row["parses"] for row in every]
         columns["either"] = [min(row["grammar"], row["parses"]) for row in every]
     return {name: 100.0 * (1.0 - sum(values) / len(values)) for name, values in columns.items()}
 
@@ -159,6 +160,6 @@ def _similarity(metric: Any, pairs: Sequence[tuple[str, str]], scorers: dict[str
             grammar=[None] * len(pairs),
             parses=False,
         )
-        names = {"rouge_l": "ROUGE-L", "bleu": "BLEU", "bertscore": "BERTScore"}
+        names = {"rouge_l": "ROUGE-L", "bleu": "BLEU", "bertscore": "BERT-F1"}
         means |= {label: result[name] for name, label in names.items() if name in result}
     return means

@@ -28,12 +28,12 @@ def test_what_checkers_flag_and_likeness_are_measured(metric: Any, monkeypatch: 
         found, signatures = study(metric, TEXTS, grammar_url=server.url)
     seen = {row.damage: row for row in found}
     assert seen[CLEAN].texts == 2
-    assert seen[CLEAN].flagged["LanguageTool"] == 0.0
+    assert seen[CLEAN].flagged["grammar"] == 0.0
     assert seen[CLEAN].similarity == {"ROUGE-L": 100.0}
-    assert seen["wrong agreement"].flagged["LanguageTool"] == 50.0
+    assert seen["wrong agreement"].flagged["grammar"] == 50.0
     assert seen["wrong article"].flagged == seen["wrong article"].flagged | {
-        "LanguageTool": 50.0,
-        "without speller": 0.0,
+        "grammar": 50.0,
+        "no speller": 0.0,
     }
     assert 90 < seen["word doubled"].similarity["ROUGE-L"] < 100
     assert signatures["grammar"] == "LanguageTool 0.0, en-US, all rules"
@@ -46,10 +46,11 @@ def test_command_writes_its_numbers(tmp_path: Path) -> None:
         arguments = ["damage", "--texts", "summaries", "--samples", "5", "--grammar-url", server.url]
         result = CliRunner().invoke(main, [*arguments, "--output", str(tmp_path / "damage.json")])
     assert result.exit_code == 0, result.output
-    assert "neighbours swapped" in result.output
+    assert "neighbours swapped " in result.output
+    assert "…" not in result.output
     document = json.loads((tmp_path / "damage.json").read_text())
     assert document["damages"][0]["texts"] == 5
-    assert os.listdir(tmp_path) == ["damage.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["damage.json"]
 
 
 def test_without_a_server_the_command_says_so_in_one_line() -> None:
@@ -67,8 +68,8 @@ def test_real_checker_sees_doubled_words_best(metric: Any, monkeypatch: pytest.M
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Xmx384m -XX:+UseSerialGC")
     from benchmark.damage_study import shipped_texts
 
-    found, _ = study(metric, shipped_texts(["paraphrases"], 40))
-    seen = {row.damage: row.flagged["LanguageTool"] for row in found}
+    found, _ = study(metric, shipped_texts(["paraphrases"], 25))
+    seen = {row.damage: row.flagged["grammar"] for row in found}
     assert seen[CLEAN] == 0.0
     assert seen["word doubled"] > 80
     assert seen["word doubled"] > seen["words scrambled"] > seen["neighbours swapped"]

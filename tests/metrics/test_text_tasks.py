@@ -112,7 +112,7 @@ def test_texts_can_be_judged_without_a_task(metric, loopback):
 def test_parses_stand_beside_grammar_and_enter_nothing(metric, columns, link_grammar):
     columns["parses"] = None
     result = metric.compute(**columns, per_sample=True)
-    assert [sample.get("parses") for sample in result["samples"]] == [None, 0.0, 1.0, 0.0, 0.0, None]
+    assert [sample.get("parses") for sample in result["samples"]] == [None, 0.0, 1.0, 1.0, 0.0, None]
     without = metric.compute(**{**columns, "parses": False})
     assert {name: result[name] for name in without if name not in ("tasks", "signatures")} == {
         name: value for name, value in without.items() if name not in ("tasks", "signatures")
