@@ -1,4 +1,4 @@
-"""The command line `parallelbench`: run, report, list, watch."""
+"""The command line `parallelbench`: run, report, list, watch, damage."""
 
 import math
 import sys
@@ -187,3 +187,38 @@ def watch(**arguments: Any) -> None:
     from .watch import watch as show
 
     show(**arguments)
+
+
+@main.command(short_help="Show how much damage each score of text sees.")
+@click.option(
+    "--texts",
+    "kinds",
+    multiple=True,
+    type=click.Choice(["sentences", "paraphrases", "summaries"]),
+    help="Which texts of the dataset; by default all. Repeatable.",
+)
+@click.option("--samples", type=click.IntRange(min=1), help="Only the first so many texts of each task.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed does the damage elsewhere.")
+@click.option("--grammar-url", help="A running LanguageTool server; by default one is started.")
+@click.option("--bertscore", is_flag=True, help="Compute BLEU and BERTScore too, which takes an encoder.")
+@click.option("--output", type=click.Path(), callback=_not_empty, help="Also write the numbers to this JSON file.")
+def damage(
+    kinds: tuple[str, ...],
+    samples: int | None,
+    seed: int,
+    grammar_url: str | None,
+    bertscore: bool,
+    output: Path | None,
+) -> None:
+    """Damage the dataset's texts as parallel decoding does, and show how much of it each score of text sees.
+
+    Tells which text score to trust. Takes LanguageTool (Java 17 or newer) and, for the column of that name, Link
+    Grammar.
+
+    \b
+    Example:
+      parallelbench damage --texts summaries --samples 50
+    """
+    from .damage_study import run_study
+
+    run_study(kinds=kinds, samples=samples, seed=seed, grammar_url=grammar_url, bertscore=bertscore, output=output)
