@@ -44,9 +44,9 @@ class TextGrammar(Protocol):
 class TextKind:
     """What tells the two tasks apart: paraphrasing and summarising.
 
-    `field` is the prompt's placeholder; `read_file` and `read_hub` read the texts of a source, and `grammar(vocabulary)`
-    makes others; `scoring(text, answer)` gives the reference's keys, and `checked(text, answer)` what must be
-    grammatical in a set that nobody has looked through.
+    `field` is the prompt's placeholder; `read_file` and `read_hub` read the texts of a source, and
+    `grammar(vocabulary)` makes others; `scoring(text, answer)` gives the reference's keys, and `checked(text, answer)`
+    what must be grammatical in a set that nobody has looked through.
     """
 
     field: str

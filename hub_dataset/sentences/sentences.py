@@ -123,10 +123,7 @@ def _modal(c: Composer) -> str:
 
 def _infinitive(c: Composer) -> str:
     subject = c.subject()
-    if c.chance(0.5):
-        wish = c.pick(_WISHES)[subject.number != SINGULAR]
-    else:
-        wish = c.pick(_PAST_WISHES)
+    wish = c.pick(_WISHES)[subject.number != SINGULAR] if c.chance(0.5) else c.pick(_PAST_WISHES)
     return f"{subject.text} {wish} to {c.action('base', subject.owner)}{_maybe_place(c, 0.5)}"
 
 
