@@ -150,8 +150,10 @@ def _there(c: Composer) -> str:
     if c.chance(0.5):
         count = c.pick(("two", "three", "many", "some", "several", "no", "only a few"))
         return f"there {be[PLURAL]} {count} {adjective}{c.content(noun.plural)} {c.place()}"
-    words = adjective + c.content(noun.singular)
-    return f"there {be[SINGULAR]} {with_article(words)} {c.place()}"
+    words = with_article(adjective + c.content(noun.singular))
+    if c.chance(0.5):
+        words += f" and {c.object(scene, kind)}"
+    return f"there {be[SINGULAR]} {words} {c.place()}"
 
 
 def _described(c: Composer) -> str:
@@ -305,7 +307,8 @@ def _relative(c: Composer) -> str:
     thing = c.thing(scene, kind, definite=True)
     verb, subject = c.verb(scene, kind), c.subject()
     c.content(verb.past.partition(" ")[0])
-    clause = f"{thing.text} that {subject.text} {verb.past} {c.time('past')}"
+    link = " " if subject.text.startswith("that ") else " that "
+    clause = f"{thing.text}{link}{subject.text} {verb.past} {c.time('past')}"
     be = c.pick((WAS, IS))[thing.number]
     return f"{clause} {be} {c.pick(c.lexicon.degrees)} {c.adjective(scene, kind)}"
 

@@ -20,7 +20,9 @@ FILES = ["README.md", *(f"{task}/test.parquet" for task in TASKS)]
 def project(tmp_path):
     folder = tmp_path / "project"
     folder.mkdir()
-    return SmallProject(folder)
+    small = SmallProject(folder)
+    small.set_version("1.0.0")
+    return small
 
 
 @pytest.fixture
