@@ -99,7 +99,7 @@ def test_splits_and_levels_share_hardly_a_text():
 def test_text_of_a_length_that_the_grammar_does_not_have_is_one_line(mine):
     mine.write_text(CUSTOM.replace("max_length: 4}", "max_length: 4, vocabulary: mixed}"), encoding="utf-8")
     task = read_group(mine)["custom_mine"]
-    assert build_rows(task, "train", 20)
+    assert build_rows(replace(task, max_length=20), "train", 20)
     expected = r"my_tasks.yaml: tasks.mine.min_length: 200: custom_mine: no text of 200 to 300 words came up"
     with pytest.raises(ValueError, match=expected):
         build_rows(replace(task, min_length=200, max_length=300), "train", 2)

@@ -93,8 +93,8 @@ def test_longer_lists_than_the_grammar_fills_are_refused(tmp_path):
     (tmp_path / "mine.yaml").write_text(f"- {{words: {words}, sentence: ant bee cat dog elk fox gnu hen ibis}}")
     path = tmp_path / "my.yaml"
     path.write_text(
-        "category: custom\nconfig_name: my_{task}\ntasks:\n  nine: {type: words_to_sentence, source: mine.yaml, shots: 0,"
-        " rows: 1, max_new_tokens: 64, min_length: 4, max_length: 9, vocabulary: mixed}\n"
+        "category: custom\nconfig_name: my_{task}\ntasks:\n  nine: {type: words_to_sentence, source: mine.yaml,"
+        " shots: 0, rows: 1, max_new_tokens: 64, min_length: 4, max_length: 9, vocabulary: mixed}\n"
     )
     with pytest.raises(
         ValueError, match=r"my.yaml: tasks.nine.max_length: 9 is more than the 8 words of a made sentence"
