@@ -228,12 +228,11 @@ def _bare(c: Composer) -> str:
 
 def _imperative(c: Composer) -> str:
     start = c.pick(("please ", "", "do not ", "always ", "never "))
-    first = c.action("base", "your")
-    kind = c.draw()
-    if kind < 0.4:
+    first = c.action("base", "your", stative=False)
+    if c.chance(0.4):
         return f"{start}{first} {c.place()}"
     joined = "or" if start in ("do not ", "never ") else "and"
-    return f"{start}{first} {joined} {c.action('base', 'your')}"
+    return f"{start}{first} {joined} {c.action('base', 'your', stative=False)}"
 
 
 def _somebody(c: Composer) -> str:
@@ -307,8 +306,8 @@ def _relative(c: Composer) -> str:
     thing = c.thing(scene, kind, definite=True)
     verb, subject = c.verb(scene, kind), c.subject()
     c.content(verb.past.partition(" ")[0])
-    link = " " if subject.text.startswith("that ") else " that "
-    clause = f"{thing.text}{link}{subject.text} {verb.past} {c.time('past')}"
+    link = "which" if subject.text.startswith("that ") else "that"
+    clause = f"{thing.text} {link} {subject.text} {verb.past} {c.time('past')}"
     be = c.pick((WAS, IS))[thing.number]
     return f"{clause} {be} {c.pick(c.lexicon.degrees)} {c.adjective(scene, kind)}"
 

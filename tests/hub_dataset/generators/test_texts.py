@@ -100,9 +100,12 @@ def test_text_of_a_length_that_the_grammar_does_not_have_is_one_line(mine):
     mine.write_text(CUSTOM.replace("max_length: 4}", "max_length: 4, vocabulary: mixed}"), encoding="utf-8")
     task = read_group(mine)["custom_mine"]
     assert build_rows(replace(task, max_length=20), "train", 20)
-    expected = r"my_tasks.yaml: tasks.mine.min_length: 200: custom_mine: no text of 200 to 300 words came up"
+    (mine.parent / "long.yaml").write_text(f"- {{sentence: {'word ' * 60}, paraphrases: [Short.]}}", encoding="utf-8")
+    mine.write_text(mine.read_text(encoding="utf-8").replace("mine.yaml", "long.yaml"), encoding="utf-8")
+    task = replace(read_group(mine)["custom_mine"], rows=1, min_length=60, max_length=70)
+    expected = r"my_tasks.yaml: tasks.mine.min_length: 60: custom_mine: no text of 60 to 70 words came up"
     with pytest.raises(ValueError, match=expected):
-        build_rows(replace(task, min_length=200, max_length=300), "train", 2)
+        build_rows(task, "train", 2)
 
 
 @pytest.mark.parametrize("config", ["paraphrase_summarize_samsum", "paraphrase_summarize_chatgpt_paraphrases"])
