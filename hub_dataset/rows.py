@@ -17,9 +17,10 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any
 
-from .configs import SPLITS, TaskConfig, task_info
+from .configs import task_info
 from .generators import Generator, Question
 from .randomness import Stream, draw_index, stream
+from .task_config import SPLITS, TaskConfig
 
 # Where the people of train and validation come from: the lists in `sources/`, or made up without end.
 NAMES = ("listed", "generated")

@@ -20,7 +20,7 @@ from ..text_sources import HubSet, TextFile
 from .base import Question, TaskType
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
+    from ..task_config import TaskConfig
 
 # So many made texts in a row of a wrong length mean that the config asks for one that the grammar does not have.
 MOST_REFUSED = 10_000

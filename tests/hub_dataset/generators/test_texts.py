@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from hub_dataset import build_rows, iterate_rows, task_info
-from hub_dataset.configs import read_group
 from hub_dataset.generators.texts import PARAPHRASE, TextGenerator
+from hub_dataset.group_files import read_group
 from hub_dataset.text_files import Text, read_dialogues, read_paraphrases
 from hub_dataset.text_sources import SOURCES
 

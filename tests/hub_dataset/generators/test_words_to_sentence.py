@@ -9,9 +9,9 @@ from itertools import combinations
 import pytest
 
 import hub_dataset
-from hub_dataset.configs import read_group
 from hub_dataset.generators.words_to_sentence import MENTIONED
 from hub_dataset.grammar import URL_VARIABLE, GrammarChecker
+from hub_dataset.group_files import read_group
 from hub_dataset.text_files import read_word_lists
 from hub_dataset.text_sources import SOURCES
 
