@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from ..randomness import Stream
@@ -182,3 +182,7 @@ def _head(form: str) -> str:
 def present(number: int) -> str:
     """The field of `Verb` that a subject of this number takes in the present tense."""
     return "third" if number == SINGULAR else "base"
+
+
+# Makes a sentence, but for its capital letter and full stop.
+Pattern = Callable[[Composer], str]
