@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from hub_dataset import build_rows, iterate_rows, task_info
+from hub_dataset.generators.pools import People
 from hub_dataset.generators.texts import PARAPHRASE, TextGenerator
 from hub_dataset.group_files import read_group
 from hub_dataset.text_files import Text, read_dialogues, read_paraphrases
@@ -86,6 +87,14 @@ def test_made_texts_have_the_lengths_of_the_task_and_are_none_of_test(config, sp
         assert row["messages"] == [{"role": "user", "content": row["prompt"]}]
         assert reference(row)["scorer"] == task.scorer
     assert build_rows(config, split, 50) == rows[:50]
+
+
+@pytest.mark.parametrize("config", [*OWN, "words_to_sentence_medium", "words_to_sentence_hard"])
+def test_no_name_of_test_stands_in_training_text(config):
+    people = People("test")
+    names = {*people.first_names, *people.last_names}
+    for row in build_rows(config, "train", 3000):
+        assert not names & set(re.findall(r"[A-Z][a-z]+", row["prompt"] + row["answer"])), row
 
 
 def test_splits_and_levels_share_hardly_a_text():
