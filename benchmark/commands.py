@@ -192,9 +192,9 @@ def _compare_models(directory: Path, found: Any, wanted: list[Any]) -> None:
         for key in there[name].keys() | here[name].keys():
             old, new = there[name].get(key), here[name].get(key)
             if old != new:
+                difference = f"{key} of {name} is {_in_words(old)} there, {_in_words(new)} here"
                 raise ValueError(
-                    f"{directory} holds another run ({key} of {name} is {_in_words(old)} there, {_in_words(new)} here); "
-                    "choose another --output, or --fresh to replace it"
+                    f"{directory} holds another run ({difference}); choose another --output, or --fresh to replace it"
                 )
 
 

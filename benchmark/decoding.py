@@ -132,7 +132,9 @@ class TaskDecoder:
                 f"{self.max_new_tokens} new tokens; try --dtype bfloat16 or another --device"
             )
         self.batch_size, self.has_shrunk = rows // 2, True
-        self.notice(f"{self.model.name}: {rows} rows did not fit into memory; going on with {self.batch_size} at a time")
+        self.notice(
+            f"{self.model.name}: {rows} rows did not fit into memory; going on with {self.batch_size} at a time"
+        )
 
 
 def tokenize_prompts(tokenizer: Any, rows: Sequence[Row]) -> list[list[int]]:

@@ -185,7 +185,7 @@ class Runner:
             raise ValueError(f"{job.model.name} on {job.task}: {error}") from error
 
     def _decoder(self, job: Job, notice: Notice) -> TaskDecoder:
-        """The model made ready. Every setting needs the encoded prompts, and encoding takes as long as decoding does."""
+        """The model made ready, with prompts encoded once: that takes as long as decoding a setting does."""
         prepared = job.model.for_task(job.rows, job.max_new_tokens)
         decoder = TaskDecoder(
             job.model, prepared, job.rows, job.max_new_tokens, self.batch_size or 1, self.settings.seed, notice

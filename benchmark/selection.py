@@ -24,7 +24,7 @@ QUICK_SAMPLES = 20
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Task patterns and scheduler specifications (empty: the protocol's), and how many rows of each task (None: all)."""
+    """Task patterns, scheduler specifications (either empty: the protocol's), rows of each task (None: all)."""
 
     tasks: list[str]
     schedulers: list[str]

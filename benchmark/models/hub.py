@@ -97,8 +97,8 @@ class HubModel:
         longest = max(map(len, tokenize_prompts(self.tokenizer, rows)))
         if context is not None and longest + max_new_tokens > context:
             raise ValueError(
-                f"the longest prompt takes {longest} tokens, with {max_new_tokens} new ones {longest + max_new_tokens}; "
-                f"the model's context is {context} tokens"
+                f"the longest prompt takes {longest} tokens, with {max_new_tokens} new ones "
+                f"{longest + max_new_tokens}; the model's context is {context} tokens"
             )
         # Of texts the answer column is one of many right ones.
         listed = [row["answer"] for row in rows if is_enumerable(row["reference"])]

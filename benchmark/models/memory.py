@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from .interface import TaskModel
@@ -32,7 +33,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def free_host_memory() -> int:
     """Bytes that a process can take without others being put out, as far as the system says."""
     try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
+        with Path("/proc/meminfo").open(encoding="ascii") as lines:
             for line in lines:
                 if line.startswith("MemAvailable:"):
                     return int(line.split()[1]) * 1024
