@@ -13,7 +13,8 @@ from ._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from .denoisers import Denoiser, denoiser_for
-    from .generation import GenerationOutput, generate
+    from .generation import generate, stream
+    from .outputs import GenerationOutput, GenerationStep
     from .schedulers import (
         ConfidenceScheduler,
         EntropyScheduler,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         scheduler_class,
         scheduler_names,
     )
+    from .streaming import partial_texts
 
 __all__ = [
     "ConfidenceScheduler",
@@ -36,6 +38,7 @@ __all__ = [
     "EntropyScheduler",
     "FactorScheduler",
     "GenerationOutput",
+    "GenerationStep",
     "LeftToRightScheduler",
     "MarginScheduler",
     "RCRScheduler",
@@ -46,14 +49,19 @@ __all__ = [
     "UnmaskingSchedulerOutput",
     "denoiser_for",
     "generate",
+    "partial_texts",
     "scheduler_class",
     "scheduler_names",
+    "stream",
 ]
 
 _MODULES = dict.fromkeys(__all__, ".schedulers") | {
     "Denoiser": ".denoisers",
     "denoiser_for": ".denoisers",
-    "GenerationOutput": ".generation",
+    "GenerationOutput": ".outputs",
+    "GenerationStep": ".outputs",
     "generate": ".generation",
+    "stream": ".generation",
+    "partial_texts": ".streaming",
 }
 __getattr__, __dir__ = lazy_exports(__name__, _MODULES)

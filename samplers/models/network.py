@@ -48,6 +48,9 @@ class DiffusionLanguageModel(nn.Module):
         name_or_path, revision: where it was loaded from; the revision is the commit on the Hub.
     """
 
+    #: Takes a `samplers.caches.KeyValueBuffer`.
+    keeps_keys = True
+
     def __init__(
         self,
         blocks: Any,

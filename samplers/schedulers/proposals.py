@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,27 +20,56 @@ class Proposal:
         confidence: (batch, window), float32 or float64: probability of the proposed token.
         logits: (batch, window, vocab), the dtype of `confidence`: what was scored; the mask token stands at -inf.
         probabilities: (batch, window, vocab): softmax of `logits`.
+        discount: (batch, window), in [0, 1]: what `confidence` was multiplied by; None where by nothing. See
+            `discounted`.
     """
 
     tokens: Tensor
     confidence: Tensor
     logits: Tensor
     probabilities: Tensor
+    discount: Tensor | None = None
 
     def margin(self) -> Tensor:
-        """Probability of the likeliest token minus that of the runner-up, (batch, window); 1 with one token alone."""
+        """Probability of the likeliest token minus that of the runner-up, (batch, window); 1 with one token alone.
+
+        A discount multiplies it.
+        """
+        weight = torch.ones_like(self.confidence) if self.discount is None else self.discount
         if self.probabilities.shape[-1] < 2:
-            return torch.ones_like(self.confidence)
+            return weight
         likeliest = self.probabilities.topk(2, dim=-1).values
-        return likeliest[..., 0] - likeliest[..., 1]
+        return (likeliest[..., 0] - likeliest[..., 1]) * weight
 
     def negative_entropy(self) -> Tensor:
-        """Sum of p log p over the vocabulary in nats, (batch, window), at most 0."""
+        """Sum of p log p over the vocabulary in nats, (batch, window), at most 0; a discount adds its logarithm."""
         largest = self.logits.amax(dim=-1, keepdim=True)
         # log p = logit - largest + log p(likeliest). A probability is 0 long before its logit reaches the bound:
         # the clamp only keeps 0 * -inf from becoming NaN.
         centred = (self.logits - largest).clamp_(min=-1e4)
-        return (centred.mul_(self.probabilities).sum(dim=-1) + self.probabilities.amax(dim=-1).log()).clamp(max=0)
+        negative = (centred.mul_(self.probabilities).sum(dim=-1) + self.probabilities.amax(dim=-1).log()).clamp(max=0)
+        if self.discount is None:
+            return negative
+        # A discount of 0 leaves a finite score: the least sure, and no sign of broken logits.
+        return negative + self.discount.clamp(min=torch.finfo(negative.dtype).tiny).log()
+
+
+def discounted(proposal: Proposal, factors: Mapping[int, Tensor | float]) -> Proposal:
+    """The same proposal, less sure wherever it proposes one of some tokens.
+
+    Args:
+        proposal: what was proposed.
+        factors: token id → factor in [0, 1], one number or (batch,).
+
+    Returns:
+        The confidence of those tokens, and the margin where they are proposed, is multiplied by their factor; the
+        entropy there grows by minus its logarithm. Tokens, logits and probabilities are as they were.
+    """
+    discount = torch.ones_like(proposal.confidence)
+    for token, factor in factors.items():
+        weight = factor.to(discount).unsqueeze(1) if isinstance(factor, Tensor) else torch.full_like(discount, factor)
+        discount = torch.where(proposal.tokens == token, weight, discount)
+    return replace(proposal, confidence=proposal.confidence * discount, discount=discount)
 
 
 def propose(
@@ -139,8 +168,11 @@ def _nucleus(values: Tensor, top_p: float | None) -> Tensor:
 def _draw(probabilities: Tensor, noise: Tensor) -> Tensor:
     """Tokens drawn from `probabilities`, (batch, window), with one uniform number per position.
 
-    Inverting the distribution function needs one number where the Gumbel-max trick needs one per vocabulary entry,
-    and gives the same distribution.
+    The token is found by inverting the distribution function, not by adding Gumbel noise to the logits: the two give
+    the same distribution, but this takes one random number where the Gumbel-max trick takes one per vocabulary entry
+    (two logarithms each, 126,464 for LLaDA), and the noise of a row stays the same whatever the vocabulary is padded
+    to. Noise and sums are float64, so no token of a probability above 2^-52 is out of reach; Gumbel noise in float32
+    cannot reach far into its tail, which acts like a lower temperature (Zheng et al., arXiv 2409.02908).
     """
     reached = probabilities.cumsum(dim=-1, dtype=noise.dtype)
     target = noise.unsqueeze(-1) * reached[..., -1:]

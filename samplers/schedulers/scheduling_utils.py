@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
-from .proposals import Generators, Proposal, propose
+from .proposals import Generators, Proposal, discounted, propose
 from .scores import score
 from .state import SampleState
 from .validation import check_choice, check_count, check_flag, check_range
@@ -153,6 +154,7 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         editing_threshold: float | None = None,
         minimal_topk: int | None = None,
         prompt_mask: Tensor | None = None,
+        token_discounts: Mapping[int, Tensor | float] | None = None,
         return_dict: bool = True,
     ) -> UnmaskingSchedulerOutput | tuple[Tensor, ...]:
         """Commit some masked tokens of `sample`, and mask others again if the method does so.
@@ -167,7 +169,10 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             sampling_method: "greedy" proposes the likeliest token whatever the temperature; "auto" and "multinomial"
                 draw unless the temperature is 0.
             editing_threshold, minimal_topk: accepted because diffusers' `LLaDA2Pipeline` passes them; not used.
-            prompt_mask: bool (window,), positions of the window that belong to the prompt and stay as they are.
+            prompt_mask: bool (window,) or (batch, window), positions that were given beforehand, such as those of a
+                prompt; they stay as they are.
+            token_discounts: token id → factor in [0, 1], one number or (batch,), by which the confidence of that token
+                is multiplied wherever it is proposed; see `proposals.discounted`.
             return_dict: False returns the fields of the output as a tuple.
 
         Returns:
@@ -197,10 +202,15 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             top_p=_first(self._top_p, top_p, None),
             top_k=_first(self._top_k, top_k, None),
         )
+        probabilities = proposal.confidence
+        if token_discounts:
+            proposal = discounted(proposal, token_discounts)
         scores = self.score(step, proposal)
         transfer_index = self.select(step, scores) & masked
         committed = torch.where(transfer_index, proposal.tokens, sample)
         remask_index = self.revise(step, proposal, committed, transfer_index)
+        if prompt_mask is not None:
+            remask_index = remask_index & ~prompt_mask
         # A token committed and masked again in the same step was, in effect, not committed.
         transfer_index = transfer_index & ~remask_index
         remask_index = remask_index & ~masked
@@ -214,7 +224,7 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             remask_index=remask_index,
             editing_transfer_index=remask_index,
             sampled_tokens=proposal.tokens,
-            sampled_probs=proposal.confidence,
+            sampled_probs=probabilities,
             invalid=(masked & ~(scores.isfinite() & proposal.confidence.isfinite())).any(dim=1),
         )
         return output if return_dict else output.to_tuple()
