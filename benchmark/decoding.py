@@ -36,6 +36,7 @@ class TaskDecoder:
     has_shrunk: bool = False
     _prompts: list[list[int]] = field(init=False)
     _padded: dict[tuple[int, int], tuple[Any, Any]] = field(init=False, default_factory=dict)
+    _of_an_item: dict[int, bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._prompts = tokenize_prompts(self.prepared.tokenizer, self.rows)
@@ -104,16 +105,30 @@ class TaskDecoder:
             return None
         answers = output.sequences[:, input_ids.shape[1] :].tolist()
         return [
-            {
-                "id": row["id"],
-                "length": row["length"],
-                "prediction": decode_answer(self.prepared.tokenizer, tokens, self.prepared.stop_token_ids),
-                "num_tokens": len(tokens),
-                "num_forward_passes": passes,
-                "tokens_per_step": len(tokens) / passes,
-            }
+            self._sample(row, tokens, passes)
             for row, tokens, passes in zip(rows, answers, output.num_forward_passes.tolist(), strict=True)
         ]
+
+    def _sample(self, row: Row, tokens: list[int], passes: int) -> dict[str, Any]:
+        answer = cut_answer(self.prepared.tokenizer, tokens, self.prepared.stop_token_ids)
+        return {
+            "id": row["id"],
+            "length": row["length"],
+            "prediction": self.prepared.tokenizer.decode(answer, skip_special_tokens=True),
+            "num_tokens": len(tokens),
+            "num_answer_tokens": len(answer),
+            "num_item_tokens": sum(map(self._is_of_an_item, answer)),
+            "num_forward_passes": passes,
+            "tokens_per_step": len(tokens) / passes,
+        }
+
+    def _is_of_an_item(self, token: int) -> bool:
+        """Whether a token has a letter or digit, as those of names and cells have, and brackets and separators not."""
+        if token not in self._of_an_item:
+            text = self.prepared.tokenizer.decode([token], skip_special_tokens=True)
+            # Half a letter of more than one byte reads as the replacement character.
+            self._of_an_item[token] = any(character.isalnum() or character == "\ufffd" for character in text)
+        return self._of_an_item[token]
 
     def _batch(self, start: int, stop: int) -> tuple[Any, Any]:
         if (start, stop) not in self._padded:
@@ -165,11 +180,15 @@ def encode_prompts(tokenizer: Any, rows: Sequence[Row]) -> dict[str, Any]:
     return {"input_ids": input_ids, "attention_mask": attention_mask}
 
 
+def cut_answer(tokenizer: Any, tokens: list[int], stop_token_ids: Sequence[int] = ()) -> list[int]:
+    """The tokens before the first one that ends an answer."""
+    stops = set(stop_token_ids) or {tokenizer.eos_token_id}
+    return tokens[: next((place for place, token in enumerate(tokens) if token in stops), len(tokens))]
+
+
 def decode_answer(tokenizer: Any, tokens: list[int], stop_token_ids: Sequence[int] = ()) -> str:
     """The text of an answer up to its first end token."""
-    stops = set(stop_token_ids) or {tokenizer.eos_token_id}
-    end = next((place for place, token in enumerate(tokens) if token in stops), len(tokens))
-    text: str = tokenizer.decode(tokens[:end], skip_special_tokens=True)
+    text: str = tokenizer.decode(cut_answer(tokenizer, tokens, stop_token_ids), skip_special_tokens=True)
     return text
 
 

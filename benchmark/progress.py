@@ -66,11 +66,11 @@ class RunProgress:
         return f"{job.model.name}, {job.task}" if self._names_models else job.task
 
     def _speed(self, job: Job) -> str | None:
-        """Generated tokens per second of a model's decoding; of threads side by side nobody can say."""
+        """Generated tokens per second of a model's decoding; for tasks side by side, of each of them."""
         seconds = self._seconds.get(job.model.name, 0.0)
-        if job.model.concurrent or not seconds:
+        if not job.model.has_weights or not seconds:
             return None
-        return f"{self._tokens[job.model.name] / seconds:,.0f} tokens/s"
+        return f"{self._tokens[job.model.name] / seconds:,.0f} tokens/s{' each' if job.model.concurrent else ''}"
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from .memory import automatic_batch_size, is_out_of_memory
 # Names under which configs keep the longest sequence that a model was made for.
 _CONTEXT_KEYS = ("max_position_embeddings", "max_sequence_length", "n_positions")
 _DTYPES = ("float32", "bfloat16", "float16")
+# Bytes of weights up to which operations are too small to be shared among cores.
+_SMALL = 100_000_000
 # What stands at either end of a file tells two checkpoints apart, and costs little in one of many gigabytes.
 _FINGERPRINT_ENDS = 1 << 20
 
@@ -37,7 +39,7 @@ class HubModel:
     """
 
     default_temperature = 0.0
-    concurrent = False
+    has_weights = True
 
     def __init__(self, source: str, options: ModelOptions, *, name: str | None = None) -> None:
         from samplers.models.sources import find
@@ -72,6 +74,14 @@ class HubModel:
         if tokenizer.eos_token_id is None:
             raise ValueError(f"the tokenizer of {self.name} names no end token, so its answers have no end")
         return tokenizer
+
+    @cached_property
+    def concurrent(self) -> bool:
+        """A small model on a CPU: its tensors are too small for an operation to use several cores."""
+        if self.device != "cpu" or self._source.directory is None:
+            return False
+        sizes = [path.stat().st_size for path in self._source.directory.glob("*.safetensors")]
+        return sum(sizes) <= _SMALL
 
     @property
     def on_the_hub(self) -> bool:

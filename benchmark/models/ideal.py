@@ -28,6 +28,7 @@ class IdealModel:
 
     default_temperature = 1.0
     concurrent = True
+    has_weights = False
 
     def __init__(self, borrowed_from: Any = None) -> None:
         self._lender = borrowed_from

@@ -50,6 +50,7 @@ class BenchmarkModel(Protocol):
         name: how results name it.
         default_temperature: of the proposals, unless the user says otherwise.
         concurrent: whether its tasks may be decoded side by side; weights that fill a device let one task at a time.
+        has_weights: whether tokens per second say something about it.
         answer_length: tokens that an answer takes at least, whatever the task says, or None. A model that was trained
             on answers of one length, or whose tokens are short, needs that.
     """
@@ -57,6 +58,7 @@ class BenchmarkModel(Protocol):
     name: str
     default_temperature: float
     concurrent: bool
+    has_weights: bool
     answer_length: int | None
 
     def record(self) -> dict[str, Any]:
