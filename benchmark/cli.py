@@ -37,7 +37,7 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float | N
     return value
 
 
-class _BatchSize(click.ParamType):
+class _BatchSize(click.ParamType[int | None]):
     """A number of rows, or None for `auto`."""
 
     name = "auto|integer"

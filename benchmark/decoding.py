@@ -10,6 +10,7 @@ from typing import Any
 
 from .data import Row
 from .models import BenchmarkModel, TaskModel
+from .sharing import PromptSharingDenoiser, shares_prompts
 
 #: Called after each batch with its rows, its generated tokens, and the seconds it took.
 BatchWatch = Callable[[int, int, float], None]
@@ -34,11 +35,14 @@ class TaskDecoder:
     seed: int
     notice: Notice
     has_shrunk: bool = False
+    _driven: Any = field(init=False)
     _prompts: list[list[int]] = field(init=False)
     _padded: dict[tuple[int, int], tuple[Any, Any]] = field(init=False, default_factory=dict)
     _of_an_item: dict[int, bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        model = self.prepared.model
+        self._driven = PromptSharingDenoiser(model) if shares_prompts(model) else model
         self._prompts = tokenize_prompts(self.prepared.tokenizer, self.rows)
 
     @property
@@ -89,7 +93,7 @@ class TaskDecoder:
         input_ids, attention_mask = self._batch(start, stop)
         try:
             output = generate(
-                self.prepared.model,
+                self._driven,
                 input_ids,
                 attention_mask=attention_mask,
                 mask_token_id=self.prepared.model.mask_token_id,
@@ -139,8 +143,10 @@ class TaskDecoder:
         return self._padded[start, stop]
 
     def _shrink(self, rows: int) -> None:
-        _empty_caches()
         self._padded.clear()
+        if isinstance(self._driven, PromptSharingDenoiser):
+            self._driven = PromptSharingDenoiser(self.prepared.model)
+        _empty_caches()
         if rows == 1:
             raise ValueError(
                 f"the memory of {self.model.place()} is too small for a single row of {self.longest_prompt} prompt and "

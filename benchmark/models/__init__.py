@@ -42,7 +42,7 @@ def _with_weights(name: str, options: ModelOptions) -> HubModel:
     if name == reference.NAME and not Path(name).is_dir():
         if not reference.is_here():
             raise ValueError(f"the reference model is not here: there are no weights in {reference.DIRECTORY}")
-        return HubModel(str(reference.DIRECTORY), options, name=name)
+        return HubModel(str(reference.DIRECTORY), options, name=name, answer_length=reference.ANSWER_LENGTH)
     if "/" not in name and not Path(name).expanduser().exists():
         raise ValueError(
             f"unknown model {name!r}; write {IDEAL}, {reference.NAME}, a directory, or owner/name as on the Hub"

@@ -33,6 +33,7 @@ class HubModel:
         source: a directory, `owner/name` on the Hub, or `owner/name@revision`.
         options: dtype, device, revision and compilation.
         name: how results name it, if not as `source`.
+        answer_length: tokens that an answer takes at least, unless its config has a key of that name.
 
     Raises:
         ValueError: there is no such model, it has no tokenizer or no chat template, or the device does not exist.
@@ -41,7 +42,9 @@ class HubModel:
     default_temperature = 0.0
     has_weights = True
 
-    def __init__(self, source: str, options: ModelOptions, *, name: str | None = None) -> None:
+    def __init__(
+        self, source: str, options: ModelOptions, *, name: str | None = None, answer_length: int | None = None
+    ) -> None:
         from samplers.models.sources import find
 
         self.name = name or source
@@ -54,8 +57,9 @@ class HubModel:
         self._config: dict[str, Any] = config
         self.device = _device(options.device)
         self.dtype = _dtype(options.dtype, config, self.device)
-        length = config.get("answer_length")
-        self.answer_length: int | None = length if isinstance(length, int) else None
+        self.answer_length: int | None = config.get("answer_length", answer_length)
+        if not isinstance(self.answer_length, int | None) or (self.answer_length or 1) < 1:
+            raise ValueError(f"{source}/config.json: answer_length is {self.answer_length!r}; it should be a count")
         self._loading = Lock()
         self._model: Any = None
 

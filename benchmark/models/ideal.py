@@ -70,7 +70,8 @@ class IdealModel:
 
     def batch_size(self, prepared: TaskModel, prompt_length: int, max_new_tokens: int) -> int:
         """A fixed number, smaller for large vocabularies."""
-        return max(1, min(_BATCH_SIZE, _LOGITS // (max_new_tokens * prepared.model.vocab_size)))
+        vocabulary: int = prepared.model.vocab_size
+        return max(1, min(_BATCH_SIZE, _LOGITS // (max_new_tokens * vocabulary)))
 
     def place(self) -> str:
         """Counts of answers are looked up on the CPU."""

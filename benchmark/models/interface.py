@@ -57,9 +57,11 @@ class BenchmarkModel(Protocol):
 
     name: str
     default_temperature: float
-    concurrent: bool
     has_weights: bool
     answer_length: int | None
+
+    @property
+    def concurrent(self) -> bool: ...
 
     def record(self) -> dict[str, Any]:
         """What tells this model from others of its name, for a run's settings; nothing that costs loading it."""
