@@ -37,19 +37,13 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float | N
     return value
 
 
-class _BatchSize(click.ParamType[int | None]):
+def _batch_size(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
     """A number of rows, or None for `auto`."""
-
-    name = "auto|integer"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int | None:
-        if value is None or isinstance(value, int):
-            return value
-        if value == "auto":
-            return None
-        if not value.isdecimal() or int(value) < 1:
-            self.fail(f"{value} is neither auto nor a number of at least 1.", parameter, context)
-        return int(value)
+    if value == "auto":
+        return None
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{value} is neither auto nor a number of at least 1.")
+    return int(value)
 
 
 def _not_blank(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -110,7 +104,7 @@ def main(context: click.Context) -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other samples.")
 @click.option(
     "--batch-size",
-    type=_BatchSize(),
+    callback=_batch_size,
     default="auto",
     show_default=True,
     help="Rows per forward pass; auto: as many as there is memory for. Halved where memory runs out.",
