@@ -22,6 +22,7 @@ from typing import Any
 
 from .generators import POSITION_TYPES, POSITIONS, TASK_TYPES, TaskType
 from .pool_files import read_pool
+from .sentences import VOCABULARIES
 from .text_sources import HubSet, TextSource, read_source
 from .yaml_files import nearest, read_mapping, refuse_unknown
 
@@ -43,7 +44,7 @@ CATEGORIES = ("waiting_line", "text_writing", "puzzle", "case_study", "custom")
 SPLITS = ("test", "train", "validation")
 
 _GROUP_KEYS = frozenset({"base", "category", "config_name", "settings", "tasks", "variants"})
-_TEXTS = frozenset({"type", "description", "prompt", "instruction", "items", "operation", "position"})
+_TEXTS = frozenset({"type", "description", "prompt", "instruction", "items", "operation", "position", "vocabulary"})
 # Settings that are whole numbers, with the least each may be.
 _NUMBERS = {
     "min_length": 1,
@@ -72,6 +73,8 @@ _OPTIONAL = frozenset(
         "example_max_length",
     }
 )
+# Settings that some task types can use and others cannot.
+_POSSIBLE = frozenset({"vocabulary"})
 _REQUIRED = ("type", "description", "prompt", "min_length", "max_length", "rows", "max_new_tokens", "shots")
 
 
@@ -100,6 +103,8 @@ class TaskConfig:
     max_number: int = 0
     # Where the texts of a text task come from.
     source: TextSource | None = None
+    # Whose words the texts of train and validation take, one of `sentences.VOCABULARIES`; empty where none are made.
+    vocabulary: str = ""
     # The file and the key where these settings stand, for messages: "my_tasks.yaml: tasks.copy".
     origin: str = ""
 
@@ -116,7 +121,8 @@ class TaskConfig:
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that can be built."""
-        test_only = self.task_type.test_only or self.min_length < self.task_type.shortest_to_train_on
+        few = self.task_type.fixed_texts and not self.vocabulary
+        test_only = few or self.min_length < self.task_type.shortest_to_train_on
         return SPLITS[:1] if test_only else SPLITS
 
     @property
@@ -238,7 +244,9 @@ def _make_config(
         raise ValueError(f"{path.name}: {where}.{key}: is missing; the task type {settings['type']} needs it")
     for key in _OPTIONAL & inherited - needed:
         settings.pop(key, None)
-    for key in sorted(_OPTIONAL & settings.keys() - needed):
+    for key in _POSSIBLE & inherited - task_type.optional:
+        settings.pop(key, None)
+    for key in sorted((_OPTIONAL & settings.keys() - needed) | (_POSSIBLE & settings.keys() - task_type.optional)):
         reason = "shots is 0" if key.startswith("example") else f"the task type {settings['type']} has no such setting"
         raise ValueError(f"{path.name}: {where}.{key}: {settings[key]!r} has no use here: {reason}")
 
@@ -256,6 +264,9 @@ def _make_config(
         if getattr(config, low) > getattr(config, high):
             value = getattr(config, low)
             raise ValueError(f"{path.name}: {where}.{low}: {value} is above {high}, {getattr(config, high)}")
+    if config.vocabulary and config.vocabulary not in VOCABULARIES:
+        known = ", ".join(VOCABULARIES)
+        raise ValueError(f"{path.name}: {where}.vocabulary: {config.vocabulary!r} is not one of {known}")
     for key, message in task_type.limits(config):
         raise ValueError(f"{path.name}: {where}.{key}: {message}")
     return config
