@@ -36,8 +36,9 @@ def tokenizer(directory: Path, names: int) -> None:
 @main.command()
 @_directory
 @click.option("--out", "output", type=click.Path(path_type=Path), required=True, help="For the log and checkpoints.")
-@click.option("--steps", default=20_000, show_default=True, help="Steps of the whole run.")
-@click.option("--batch", default=512, show_default=True, help="Prompts in a batch, each with four answers.")
+@click.option("--steps", default=9_000, show_default=True, help="Steps of the whole run.")
+@click.option("--decay", default=4_000, show_default=True, help="Last steps, in which the learning rate falls.")
+@click.option("--batch", default=768, show_default=True, help="Prompts in a batch, each with four answers.")
 @click.option("--groups", default=4, show_default=True, help="Groups of similar length in a batch.")
 @click.option("--learning-rate", default=2.5e-3, show_default=True)
 @click.option("--warmup", default=300, show_default=True, help="Steps in which the learning rate rises.")
@@ -52,6 +53,7 @@ def train(
     directory: Path,
     output: Path,
     steps: int,
+    decay: int,
     batch: int,
     groups: int,
     learning_rate: float,
@@ -71,6 +73,7 @@ def train(
     try:
         config = TrainingConfig(
             steps=steps,
+            decay=decay,
             learning_rate=learning_rate,
             warmup=warmup,
             seed=seed,
@@ -82,6 +85,30 @@ def train(
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
     click.echo(f"{directory}: the model is trained" if complete else f"{output}: stopped; call again to go on")
+
+
+@main.command()
+@_directory
+@click.option("--out", "output", type=click.Path(path_type=Path), required=True, help="File of predictions to write.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--task", "tasks", multiple=True, help="A task; by default all that can be evaluated here.")
+@click.option("--samples", type=int, help="Rows of each task; by default all of test.")
+@click.option("--setting", "settings", multiple=True, help="A scheduler with its parameters, such as confidence:k=4.")
+def predict(
+    directory: Path, output: Path, device: str, tasks: tuple[str, ...], samples: int | None, settings: tuple[str, ...]
+) -> None:
+    """Answer the questions of test under each setting, greedily."""
+    from .predictions import SPECIFICATIONS, evaluated_tasks, write_predictions
+
+    write_predictions(
+        directory,
+        output,
+        device=device,
+        tasks=tasks or evaluated_tasks(),
+        specifications=settings or SPECIFICATIONS,
+        samples=samples,
+        report=click.echo,
+    )
 
 
 if __name__ == "__main__":

@@ -22,11 +22,11 @@ from .tokenizer import ASSISTANT, END, MASK, PAD, load_backend, name_pieces
 # Answers are generated in windows of these lengths.
 WINDOWS = (32, 48, 64)
 # Longer prompts are drawn again; padded lengths are multiples of the step, so that shapes are few.
-LONGEST_PROMPT = 384
+LONGEST_PROMPT = 288
 LENGTH_STEP = 16
 _SEPARATORS = ('["', '", "', '"]', ",", "\n")
 # How often a group gets the shortest window that its answers fit into, whatever else fits.
-SHORTEST_WINDOW = 0.5
+SHORTEST_WINDOW = 0.7
 # The example's answer is hidden in part in this share of the prompts: it is one more answer to learn from.
 HIDDEN_EXAMPLES = 0.5
 
@@ -35,8 +35,8 @@ HIDDEN_EXAMPLES = 0.5
 class BatchShape:
     """How many prompts are in a batch, in how many groups of similar length, and how often each is answered."""
 
-    prompts: int = 512
-    groups: int = 2
+    prompts: int = 768
+    groups: int = 4
     answers: int = 4
 
     def __post_init__(self) -> None:
@@ -117,7 +117,8 @@ class BatchMaker:
         draw = random.Random(int.from_bytes(digest[:8], "big")).random
         noise = np.random.Generator(np.random.PCG64(int.from_bytes(digest[8:16], "big")))
         encoded = self._encode(draw, self.shape.prompts)
-        encoded.sort(key=lambda example: len(example.prompt) + self.shape.answers * example.longest_answer)
+        # The few long answers go together: every answer of a group is given the window of its longest.
+        encoded.sort(key=lambda example: (example.longest_answer > WINDOWS[-2], len(example.prompt)))
         size = self.shape.prompts // self.shape.groups
         return [self._group(encoded[start : start + size], noise) for start in range(0, len(encoded), size)]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import accumulate
 from typing import Any
 
@@ -12,6 +14,7 @@ from hub_dataset import task_info
 from hub_dataset.configs import TaskConfig
 from hub_dataset.generators import Generator, Question
 from hub_dataset.generators.lists import ListGenerator, format_list
+from hub_dataset.generators.pools import People
 from hub_dataset.rows import held_out_identities
 
 from .names import TrainingPeople
@@ -35,10 +38,10 @@ WEIGHTS: Mapping[str, float] = {
     "waiting_line_replace_random": 10,
     "puzzle_latin_square_n4": 5,
     "puzzle_sudoku_n4_12": 3,
-    "words_to_sentence_easy": 2,
-    "words_to_sentence_medium": 2,
-    "words_to_sentence_hard": 2,
-    "text_writing_paraphrase": 3,
+    "words_to_sentence_easy": 3,
+    "words_to_sentence_medium": 2.5,
+    "words_to_sentence_hard": 2.5,
+    "text_writing_paraphrase": 3.5,
     "text_writing_summarize": 4,
     "case_study_copy_n6": 0.5,
     "case_study_copy_n10": 0.5,
@@ -119,8 +122,9 @@ class _Task:
         length = shortest + int(draw() * (longest - shortest + 1))
         while True:
             question = self.generator.draw(draw, length, avoid)
-            if question.identity not in self.held_out:
-                return question
+            if question.identity in self.held_out or (self.config.task_type.is_text and _names_of_test(question)):
+                continue
+            return question
 
     def _choices(self, question: Question) -> Choices | None:
         scorer = self.config.scorer
@@ -137,3 +141,15 @@ class _Task:
             more = [format_list(self.generator.operation(draw, list(items), word)[0]) for _ in range(count - 1)]
             return (question.answer, *more)
         return (question.answer,)
+
+
+def _names_of_test(question: Question) -> bool:
+    """Whether a name of test stands in a text; "Brown" at the beginning of a sentence counts."""
+    text = " ".join([question.answer, *question.fields.values()])
+    return not _test_names().isdisjoint(re.findall(r"[A-Z][a-z]+", text))
+
+
+@cache
+def _test_names() -> frozenset[str]:
+    people = People("test")
+    return frozenset((*people.first_names, *people.last_names))

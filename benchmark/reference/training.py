@@ -25,9 +25,14 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """What the trained weights depend on. Learning rates rise for `warmup` steps and fall along a cosine to 0."""
+    """What the trained weights depend on.
 
-    steps: int = 20_000
+    The learning rate rises for `warmup` steps, stays, and falls in a straight line to 0 over the last `decay` steps
+    (arXiv 2405.18392). Until it falls nothing depends on `steps` and `decay`, so they may be changed until then.
+    """
+
+    steps: int = 9_000
+    decay: int = 4_000
     learning_rate: float = 2.5e-3
     warmup: int = 300
     betas: tuple[float, float] = (0.9, 0.95)
@@ -39,10 +44,14 @@ class TrainingConfig:
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        progress = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        rising = (step + 1) / self.warmup if step < self.warmup else 1.0
+        falling = (self.steps - step) / self.decay if step >= self.falls_at else 1.0
+        return self.learning_rate * min(rising, falling)
+
+    @property
+    def falls_at(self) -> int:
+        """The first step at which the learning rate is falling."""
+        return self.steps - self.decay
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +219,14 @@ class Trainer:
 
     def _restore(self, path: Path) -> None:
         tensors, facts = load_checkpoint(path)
-        wanted = json.loads(json.dumps(asdict(self.config)))
-        for key, value in wanted.items():
-            if facts["config"].get(key) != value:
+        config, was = json.loads(json.dumps(asdict(self.config))), facts["config"]
+        plan = ("steps", "decay")
+        if facts["step"] <= min(self.config.falls_at, was["steps"] - was["decay"]):
+            config, was = ({k: v for k, v in one.items() if k not in plan} for one in (config, was))
+        for key, value in config.items():
+            if was.get(key) != value:
                 raise ValueError(
-                    f"{path}: was trained with {key}={facts['config'].get(key)!r}, not {value!r}; "
+                    f"{path}: was trained with {key}={was.get(key)!r}, not {value!r}; "
                     "give the same settings, or another output directory"
                 )
         self.step, self.seconds = facts["step"], facts["seconds"]
