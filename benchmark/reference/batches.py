@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +22,9 @@ from .tokenizer import ASSISTANT, END, MASK, PAD, load_backend, name_pieces
 
 # Answers are generated in windows of these lengths.
 WINDOWS = (32, 48, 64)
-# Longer prompts are drawn again; padded lengths are multiples of the step, so that shapes are few.
-LONGEST_PROMPT = 288
-LENGTH_STEP = 16
+# What prompts are padded to; longer ones are drawn again. A kernel is built for every shape, which takes a second or
+# so; these few fit the groups of similar length.
+PROMPT_LENGTHS = (112, 208, 240, 288)
 _SEPARATORS = ('["', '", "', '"]', ",", "\n")
 # How often a group gets the shortest window that its answers fit into, whatever else fits.
 SHORTEST_WINDOW = 0.7
@@ -135,7 +136,7 @@ class BatchMaker:
                 own = [next(ids) for _ in several]
                 table = answer_table(example.choices, own, self._marks) if example.choices else None
                 encoded = Encoded(example.task, next(prompts), own, table)
-                if len(encoded.prompt) <= LONGEST_PROMPT and encoded.longest_answer <= WINDOWS[-1]:
+                if len(encoded.prompt) <= PROMPT_LENGTHS[-1] and encoded.longest_answer <= WINDOWS[-1]:
                     found.append(encoded)
         return found
 
@@ -144,9 +145,8 @@ class BatchMaker:
         return [encoding.ids for encoding in encode(texts, add_special_tokens=False)]
 
     def _group(self, rows: list[Encoded], noise: np.random.Generator) -> Group:
-        number = self.shape.answers
         prompt_lengths = np.array([len(row.prompt) for row in rows])
-        length = -(-int(prompt_lengths.max()) // LENGTH_STEP) * LENGTH_STEP
+        length = next(padded for padded in PROMPT_LENGTHS if padded >= prompt_lengths.max())
         prompts = np.full((len(rows), length), self._pad, dtype=np.int16)
         for place, row in enumerate(rows):
             prompts[place, : len(row.prompt)] = row.prompt
@@ -233,6 +233,8 @@ class BatchMaker:
 
 
 def _work(directory: Path, shape: BatchShape, seed: int, first: int, last: int, step: int, queue: Any) -> None:
+    # One process per core: threads of their own would only get in each other's way.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     maker = BatchMaker(directory, shape, seed)
     for number in range(first, last, step):
         queue.put(maker.make(number))

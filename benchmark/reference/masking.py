@@ -1,4 +1,4 @@
-"""Which tokens of a training answer are hidden: the states that decoding in random and in confident order comes through.
+"""Which tokens of a training answer are hidden: the states that random and confident decoding come through.
 
 Every way of hiding looks at places and at kinds of tokens alone, never at which items stand where or where an answer
 ends. So the right answers that agree with what is left are as likely afterwards as they were before, and the
