@@ -11,7 +11,7 @@ from torch import Tensor
 from .denoisers import DecodingSession, SessionRequest, denoiser_for, open_session
 from .driving import SchedulerDriver, describe_invalid, invalid_rows
 from .end_tokens import EOS_DISCOUNT, end_tokens
-from .guidance import GuidedSession
+from .guidance import GuidedSession, look
 from .inputs import check_inputs, find_mask_token_id, prepare_answer
 from .layout import grid_layout, plain_layout
 from .outputs import GenerationOutput, GenerationStep
@@ -208,6 +208,7 @@ class Decoding:
             self._block_length,
             revises_blocks=self._driver.scope == "sequence",
             cache=cache,
+            mask_token_id=self._mask,
         )
         self._passes_per_step = 2 if cfg_scale else 1
         self._session: DecodingSession = (
@@ -233,7 +234,8 @@ class Decoding:
                 return
             idle_steps = block_step = 0
             while any(unfinished):
-                logits = self._end_tokens.adjust(self._window_logits(start, stop))
+                logits, shadows = look(self._session, self._seen(), start, stop, shadows=driver.needs_shadows)
+                logits = self._end_tokens.adjust(logits)
                 before = self._columns
                 window = before[:, start:stop]
                 masked = window == self._mask
@@ -246,6 +248,7 @@ class Decoding:
                     mask_token_id=self._mask,
                     generator=_noise_sources(self._generator, unfinished),
                     held=held,
+                    shadow_output=shadows,
                     token_discounts=self._end_tokens.discounts(self._answer(), self._mask),
                 )
                 self.num_forward_passes = self.num_forward_passes + masked.any(dim=1) * self._passes_per_step
@@ -268,11 +271,12 @@ class Decoding:
                     raise ValueError(_describe_idleness(driver.name, idle_steps, unfinished))
                 yield self._step(number, timestep, before, output, start, stop)
                 block_step, number = block_step + 1, number + 1
-            self._session.end_block(self._layout.for_model(self._columns), start, stop)
+            self._session.end_block(self._seen(), start, stop)
             self._fill(self._end_tokens.fill_stopped, self._layout.decoded(stop))
 
-    def _window_logits(self, start: int, stop: int) -> Tensor:
-        return self._session.window_logits(self._layout.for_model(self._columns), start, stop)
+    def _seen(self) -> Tensor:
+        """The columns as the model sees them."""
+        return self._layout.for_model(self._columns)
 
     def _position(self, column: int, invalid: Tensor) -> int:
         """The position, counted in the sequences as they were given, of a column of the first invalid row."""
