@@ -134,6 +134,8 @@ class ModelDenoiser:
         self.shift = shift
         self.mask_token_id: int | None = model_attribute(model, "mask_token_id")
         self.block_length: int | None = model_attribute(model, "block_length")
+        #: Length of the blocks that a block-causal model counts from the first token of a prompt, else None.
+        self.grid_length = self.block_length if getattr(model, "attention", None) == "block_causal" else None
         bare = getattr(model, "_orig_mod", model)  # torch.compile's wrapper hides the signature
         parameters = inspect.signature(getattr(bare, "forward", bare)).parameters
         self._takes = set(parameters)
@@ -149,20 +151,22 @@ class ModelDenoiser:
                 )
             if "position_ids" in self._takes:
                 position_ids = (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0)
+        if self.shift == 0 and "logits_to_keep" not in self._takes:
+            return self.rows(input_ids, None, attention_mask=attention_mask, position_ids=position_ids)[:, start:stop]
         # Row 0 of a shifted model is all there is for token 0.
         rows = torch.arange(start - self.shift, stop - self.shift, device=input_ids.device).clamp(min=0)
         return self.rows(input_ids, rows, attention_mask=attention_mask, position_ids=position_ids)
 
-    def rows(self, input_ids: Tensor, rows: Tensor, **arguments: Any) -> Tensor:
+    def rows(self, input_ids: Tensor, rows: Tensor | None, **arguments: Any) -> Tensor:
         """Chosen rows of the model's logits in one forward pass, (batch, rows, vocab).
 
         Args:
             input_ids: (batch, length), long.
-            rows: (rows,), long: which ones, in the model's own numbering.
+            rows: (rows,), long: which ones, in the model's own numbering; None means all.
             arguments: what else the model is called with; None counts as not given.
         """
         arguments = {name: value for name, value in arguments.items() if value is not None}
-        if "logits_to_keep" in self._takes:
+        if rows is not None and "logits_to_keep" in self._takes:
             return self._logits(self.model(input_ids, logits_to_keep=rows, **arguments))
         logits = self._logits(self.model(input_ids, **arguments))
         if logits.shape[:2] != input_ids.shape:
@@ -170,7 +174,7 @@ class ModelDenoiser:
                 f"{type(self.model).__name__} returned logits of shape {tuple(logits.shape)} for input_ids of shape "
                 f"{tuple(input_ids.shape)}; they should be (batch, length, vocab)"
             )
-        return logits.index_select(1, rows)
+        return logits if rows is None else logits.index_select(1, rows)
 
     def session(self, request: SessionRequest) -> DecodingSession:
         """Keeps keys and values where the model can, else nothing.

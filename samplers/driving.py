@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .denoisers import DecodingSession
-
 
 class SchedulerDriver:
     """One scheduler during one generation.
@@ -25,12 +23,14 @@ class SchedulerDriver:
 
     Attributes:
         scope: "window", or "sequence" where the scheduler wants to see all that was generated.
+        needs_shadows: whether the scheduler wants logits at shadow tokens (see `samplers.shadows`).
     """
 
     def __init__(self, scheduler: Any, shaping: dict[str, Any]) -> None:
         self.scheduler = scheduler
         self.name = type(scheduler).__name__
         self.scope: str = getattr(scheduler, "scope", "window")
+        self.needs_shadows: bool = getattr(scheduler, "needs_shadows", False)
         self._ours = hasattr(scheduler, "start_block")
         self._shaping = {name: value for name, value in shaping.items() if value is not None}
 
@@ -69,23 +69,6 @@ class SchedulerDriver:
         timesteps = self.scheduler.timesteps
         return timesteps[min(block_step, len(timesteps) - 1)] if self._ours else block_step
 
-    def look(self, session: DecodingSession, sequences: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
-        """Logits of the window, and those at its shadow tokens for a scheduler that needs them, (batch, window, vocab).
-
-        Raises:
-            ValueError: the session has no shadow tokens.
-        """
-        if not getattr(self.scheduler, "needs_shadows", False):
-            return session.window_logits(sequences, start, stop), None
-        shadow_logits = getattr(session, "shadow_logits", None)
-        if shadow_logits is None:
-            raise ValueError(
-                f"{type(session).__name__} has no shadow tokens, which this scheduler needs; "
-                "leave out cache and guidance"
-            )
-        found: tuple[Tensor, Tensor] = shadow_logits(sequences, start, stop)
-        return found
-
     def step(
         self,
         logits: Tensor,
@@ -96,7 +79,7 @@ class SchedulerDriver:
         generator: Any,
         held: Tensor | None,
         token_discounts: dict[int, Tensor] | None,
-        shadows: Tensor | None = None,
+        shadow_output: Tensor | None,
     ) -> Any:
         """One step.
 
@@ -108,7 +91,7 @@ class SchedulerDriver:
             generator: source of noise, or a list with one per row.
             held: bool (batch, window), positions that must stay as they are; None where none must.
             token_discounts: token id → factor of its confidence, (batch,).
-            shadows: (batch, window, vocab): logits at the shadow tokens, for a scheduler that needs them.
+            shadow_output: (batch, window, vocab), for a scheduler that needs it.
 
         Returns:
             The scheduler's output.
@@ -118,8 +101,8 @@ class SchedulerDriver:
             extra["prompt_mask"] = held
         if token_discounts is not None:
             extra["token_discounts"] = token_discounts
-        if shadows is not None:
-            extra["shadow_output"] = shadows
+        if shadow_output is not None:
+            extra["shadow_output"] = shadow_output
         if not self._ours and 0 <= mask_token_id < logits.shape[-1]:
             logits = logits.clone()
             logits[..., mask_token_id] = -torch.inf

@@ -28,7 +28,8 @@ class CachedSession:
     block is a full one and exact:
         "prefix": keys before the block stay as the first step left them, those from the block on are fresh.
         "dual": the keys behind the block stay as well, and a step runs the block alone.
-    Where nothing lies before the block whose keys could change (block-causal models), "prefix" changes nothing.
+    The keys before a block are exact in block-causal models, where "prefix" changes nothing and "dual" pays off for
+    blocks shorter than the model's own (the sub-blocks of Fast-dLLM v2, arXiv 2509.26328).
 
     Args:
         model: the network.
@@ -49,8 +50,10 @@ class CachedSession:
         self._masks: dict[tuple[int, int, int], Tensor | None] = {}
         # Keys of the positions before this one are final and in the buffer.
         self._kept = 0
-        # Raw logits of the row before `_kept`, which a shifted model needs for the first token after it.
-        self._row_before: Tensor | None = None
+        # Number and raw logits of the row before `_kept`, which a shifted model needs for the first token after it.
+        self._row_before: tuple[int, Tensor | None] = (-1, None)
+        # Block-causal models have an exact prefix already.
+        self._approximate = request.cache == "dual" or (request.cache == "prefix" and model.attention != "block_causal")
         self._fresh_block = True
 
     def window_logits(self, sequences: Tensor, start: int, stop: int) -> Tensor:
@@ -58,12 +61,12 @@ class CachedSession:
         length, shift = sequences.shape[1], self._model.shift
         reach = self._reach(stop, length)
         first, last = self._kept, reach
-        if self._request.cache is not None and not self._fresh_block:
+        if self._approximate and not self._fresh_block:
             first = max(first, start)
             if self._request.cache == "dual":
                 last = stop
         row = max(start - shift, 0)
-        if row < first and self._row_before is None:
+        if row < first and row != self._row_before[0]:
             first = row
         kept = max(self._kept, self._final_until(start))
         wanted = row
@@ -72,11 +75,11 @@ class CachedSession:
             wanted = kept - 1
         logits = self._rows(sequences, first, last, reach, max(wanted, first), stop - shift)
         if row < first:
-            assert self._row_before is not None
-            logits = torch.cat([self._row_before, logits], dim=1)
+            assert self._row_before[1] is not None
+            logits = torch.cat([self._row_before[1], logits], dim=1)
             wanted = row
         if shift and kept > wanted:
-            self._row_before = logits[:, kept - 1 - wanted : kept - wanted].clone()
+            self._row_before = kept - 1, logits[:, kept - 1 - wanted : kept - wanted].clone()
         self._kept, self._fresh_block = kept, False
         logits = logits[:, row - wanted :]
         # Row 0 of a shifted model is all there is for token 0.

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
-from .key_table import KeyTable, Rows
+from .key_table import Expert, Rows
 from .standard import DENSE, EXPERTS, NORMS, OUTPUT, decoder_config
 
 _LAYER = "model.layers.{i}."
 _QKV = tuple(_LAYER + f"self_attn.{name}_proj" for name in "qkv")
-TABLE: KeyTable = (
-    {
-        "model.word_embeddings.weight": "model.embed_tokens.weight",
-        _LAYER + "attention.query_key_value.weight": Rows(tuple(f"{name}.weight" for name in _QKV)),
-        _LAYER + "attention.query_key_value.bias": Rows(tuple(f"{name}.bias" for name in _QKV)),
-        _LAYER + "attention.query_layernorm.weight": _LAYER + "self_attn.q_norm.weight",
-        _LAYER + "attention.key_layernorm.weight": _LAYER + "self_attn.k_norm.weight",
-        _LAYER + "attention.dense.weight": _LAYER + "self_attn.o_proj.weight",
-        _LAYER + "mlp.gate.weight": _LAYER + "mlp.gate.weight",
-        _LAYER + "mlp.gate.expert_bias": _LAYER + "mlp.gate.e_score_correction_bias",
-    }
-    | {
-        f"{_LAYER}mlp.shared_experts.{name}_proj.weight": f"{_LAYER}mlp.shared_experts.{name}_proj.weight"
-        for name in ("gate", "up", "down")
-    }
-    | NORMS
-    | DENSE
-    | EXPERTS
-    | OUTPUT
-)
+_OWN: dict[str, str | Rows | Expert] = {
+    "model.word_embeddings.weight": "model.embed_tokens.weight",
+    _LAYER + "attention.query_key_value.weight": Rows(tuple(f"{name}.weight" for name in _QKV)),
+    _LAYER + "attention.query_key_value.bias": Rows(tuple(f"{name}.bias" for name in _QKV)),
+    _LAYER + "attention.query_layernorm.weight": _LAYER + "self_attn.q_norm.weight",
+    _LAYER + "attention.key_layernorm.weight": _LAYER + "self_attn.k_norm.weight",
+    _LAYER + "attention.dense.weight": _LAYER + "self_attn.o_proj.weight",
+    _LAYER + "mlp.gate.weight": _LAYER + "mlp.gate.weight",
+    _LAYER + "mlp.gate.expert_bias": _LAYER + "mlp.gate.e_score_correction_bias",
+}
+_SHARED_EXPERTS: dict[str, str | Rows | Expert] = {
+    f"{_LAYER}mlp.shared_experts.{name}_proj.weight": f"{_LAYER}mlp.shared_experts.{name}_proj.weight"
+    for name in ("gate", "up", "down")
+}
+TABLE = _OWN | _SHARED_EXPERTS | NORMS | DENSE | EXPERTS | OUTPUT
 
 
 def blueprint(config: CheckpointConfig) -> Blueprint:

@@ -121,7 +121,7 @@ def _load_family(
     stream(files, tensors, model, dtype=dtype, device_of=placement.device_of, finish=placement.finish)
     if tensors.tied:
         model.lm_head.weight = model.model.embed_tokens.weight
-    decoders.compute_rotary_tables(model.model, placement.device_of)
+    decoders.complete(model.model, dtype, placement.device_of)
     model.set_special_tokens(special_tokens(source, config, family, model.vocab_size))
     model.name_or_path = source.name
     model.revision = source.revision if source.directory is None else None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 import torch
@@ -24,13 +23,7 @@ class Proposal:
 
     A proposal looks at the logits in pieces of bounded size, so a step needs little memory besides them, and what is
     asked for first is found in the same pass as tokens and confidence.
-
-    Attributes:
-        discount: (batch, window), in [0, 1]: what `confidence` is multiplied by; None where by nothing. See
-            `discounted`.
     """
-
-    discount: Tensor | None = None
 
     def __init__(
         self,
@@ -61,23 +54,16 @@ class Proposal:
 
     @property
     def confidence(self) -> Tensor:
-        """(batch, window), float32 or float64: probability of the proposed token, less its discount."""
-        return self._weighted(self._find("confidence"))
+        """(batch, window), float32 or float64: probability of the proposed token."""
+        return self._find("confidence")
 
     def margin(self) -> Tensor:
-        """Probability of the likeliest token minus that of the runner-up, (batch, window); 1 with one token alone.
-
-        A discount multiplies it.
-        """
-        return self._weighted(self._find("margin"))
+        """Probability of the likeliest token minus that of the runner-up, (batch, window); 1 with one token alone."""
+        return self._find("margin")
 
     def negative_entropy(self) -> Tensor:
-        """Sum of p log p over the vocabulary in nats, (batch, window), at most 0; a discount adds its logarithm."""
-        negative = self._find("negative_entropy")
-        if self.discount is None:
-            return negative
-        # A discount of 0 leaves a finite score: the least sure, and no sign of broken logits.
-        return negative + self.discount.clamp(min=torch.finfo(negative.dtype).tiny).log()
+        """Sum of p log p over the vocabulary in nats, (batch, window), at most 0."""
+        return self._find("negative_entropy")
 
     def logit_gap(self) -> Tensor:
         """Largest logit minus the next, (batch, window); inf with one possible token alone."""
@@ -104,9 +90,6 @@ class Proposal:
         """
         for piece in self._pieces():
             yield piece.where, piece.scored[1][..., : self.vocab_size]
-
-    def _weighted(self, values: Tensor) -> Tensor:
-        return values if self.discount is None else values * self.discount
 
     def _find(self, name: str, tokens: Tensor | None = None) -> Tensor:
         if tokens is not None and self._found.get("asked") is not tokens:
@@ -139,26 +122,6 @@ class Proposal:
         workspace = _Workspace(self._logits, min(length, window))
         for start in range(0, window, length):
             yield _Piece(self, slice(start, min(start + length, window)), workspace)
-
-
-def discounted(proposal: Proposal, factors: Mapping[int, Tensor | float]) -> Proposal:
-    """The same proposal, less sure wherever it proposes one of some tokens.
-
-    Args:
-        proposal: what was proposed.
-        factors: token id → factor in [0, 1], one number or (batch,).
-
-    Returns:
-        The confidence of those tokens, and the margin where they are proposed, is multiplied by their factor; the
-        entropy there grows by minus its logarithm. Tokens, logits and probabilities are as they were.
-    """
-    discount = torch.ones_like(proposal.confidence)
-    for token, factor in factors.items():
-        weight = factor.to(discount).unsqueeze(1) if isinstance(factor, Tensor) else torch.full_like(discount, factor)
-        discount = torch.where(proposal.tokens == token, weight, discount)
-    found = copy.copy(proposal)
-    found.discount = discount
-    return found
 
 
 def propose(

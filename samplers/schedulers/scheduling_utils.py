@@ -13,7 +13,9 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
-from .proposals import Generators, Proposal, discounted, propose
+from .discounts import DiscountedProposal
+from .pipelines import DEFAULT_BLOCK_LENGTH, PipelineQuestions
+from .proposals import Generators, Proposal, propose
 from .scores import score
 from .state import SampleState
 from .validation import check_choice, check_count, check_flag, check_range
@@ -76,7 +78,7 @@ class Step:
         return self.chosen
 
 
-class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
+class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     """Decides which masked tokens of a window to commit at each step, and which committed ones to mask again.
 
     A scheduler never calls the model, never shifts logits and knows nothing of prompts. One step takes four decisions,
@@ -111,6 +113,10 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     #: Steps that a block takes beyond `num_inference_steps`, because the method inserts them.
     _extra_steps = 0
 
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.revises = cls.revise is not UnmaskingScheduler.revise
+
     def _configure(
         self,
         *,
@@ -128,6 +134,8 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         self._score_proposal = score_proposal
         self._given_steps = num_inference_steps
         self._state = self._new_state()
+        # A pipeline reads it where its caller names no block length; a loaded config may hold another.
+        self.register_to_config(block_length=DEFAULT_BLOCK_LENGTH)  # type: ignore[no-untyped-call]
         self.set_timesteps()
 
     # -- what a loop calls -------------------------------------------------------------------------------------------
@@ -155,6 +163,7 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         steps = block_length if self.num_inference_steps is None else self.num_inference_steps
         self.timesteps = torch.arange(steps + self._extra_steps - 1, -1, -1, device=device)
         self._state.reset()
+        self._last_step = None
 
     def start_block(self) -> None:
         """Tell the scheduler that the next sample is a new block (with `scope` "sequence": the old window, grown)."""
@@ -199,7 +208,7 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             prompt_mask: bool (window,) or (batch, window), positions that were given beforehand, such as those of a
                 prompt; they stay as they are.
             token_discounts: token id → factor in [0, 1], one number or (batch,), by which the confidence of that token
-                is multiplied wherever it is proposed; see `proposals.discounted`.
+                is multiplied wherever it is proposed; see `DiscountedProposal`.
             shadow_output: (batch, window, vocab) logits at one shadow token per position, which sees the whole sequence
                 but that position; only schedulers with `needs_shadows` read it.
             return_dict: False returns the fields of the output as a tuple.
@@ -231,14 +240,12 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             top_p=_first(self._top_p, top_p, self._default_top_p),
             top_k=_first(self._top_k, top_k, None),
         )
-        undiscounted = proposal
-        if token_discounts:
-            proposal = discounted(proposal, token_discounts)
-        step = replace(step, chosen=proposal)
-        scores = self.score(step, proposal)
+        chosen = DiscountedProposal(proposal, token_discounts) if token_discounts else proposal
+        step = replace(step, chosen=chosen)
+        scores = self.score(step, chosen)
         transfer_index = self.select(step, scores) & masked
         committed = torch.where(transfer_index, proposal.tokens, sample)
-        remask_index = self.revise(step, proposal, committed, transfer_index)
+        remask_index = self.revise(step, chosen, committed, transfer_index)
         if prompt_mask is not None:
             remask_index = remask_index & ~prompt_mask
         # A token committed and masked again in the same step was, in effect, not committed.
@@ -248,13 +255,14 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
         self._state["step_index"] = self._state["step_index"] + masked.any(dim=1)
         self._state.returned(prev_sample)
+        self._last_step = (prev_sample, mask_token_id, prompt_mask)
         output = UnmaskingSchedulerOutput(
             prev_sample=prev_sample,
             transfer_index=transfer_index,
             remask_index=remask_index,
             editing_transfer_index=remask_index,
             sampled_tokens=proposal.tokens,
-            sampled_probs=undiscounted.confidence,
+            sampled_probs=proposal.confidence,
             invalid=(masked & ~(scores.isfinite() & proposal.confidence.isfinite())).any(dim=1),
         )
         return output if return_dict else output.to_tuple()
@@ -317,11 +325,13 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
     @classmethod
     def _get_compatibles(cls) -> list[type[Self]]:
-        # diffusers looks for these names in its own package only.
+        # diffusers looks for these names in its own package only. Its own scheduler of this kind takes our configs.
+        from diffusers.schedulers.scheduling_block_refinement import BlockRefinementScheduler
+
         from . import built_in_scheduler_names, scheduler_class
 
         classes: list[Any] = [scheduler_class(name) for name in built_in_scheduler_names()]
-        return classes if cls in classes else [cls, *classes]
+        return [*([] if cls in classes else [cls]), *classes, BlockRefinementScheduler]
 
 
 def _check_proposal(temperature: float | None, top_p: float | None, top_k: int | None) -> None:

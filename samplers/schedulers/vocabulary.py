@@ -43,12 +43,11 @@ def two_largest(values: Tensor) -> tuple[Tensor, Tensor]:
 def draw(weights: Tensor, noise: Tensor) -> Tensor:
     """Tokens drawn in proportion to `weights` (..., vocab), of a padded length, with one uniform number each, (...).
 
-    The distribution function is inverted, instead of adding Gumbel noise to the logits: the two give the same
-    distribution, but this takes one random number where the Gumbel-max trick takes one per vocabulary entry (two
-    logarithms each, 126,464 for LLaDA), and the noise of a row stays the same whatever the vocabulary is padded to.
-    Noise and sums are float64, so no token of a probability above 2^-52 is out of reach; Gumbel noise in float32 cannot
-    reach far into its tail, which acts like a lower temperature (Zheng et al., arXiv 2409.02908). A token of weight 0
-    is never drawn.
+    The distribution function is inverted. Adding Gumbel noise to the logits and taking the largest gives the same
+    distribution, but takes a random number and two logarithms per vocabulary entry instead of one number per position,
+    and in float32 it does not reach far into its tail, which acts like a lower temperature (Zheng et al., arXiv
+    2409.02908). Sums are taken in the dtype of `noise`, float64 where the device has it, so that tokens of a
+    probability down to about 2^-52 are drawn as often as they should be; one of weight 0 never is.
     """
     groups = _groups(weights)
     masses = groups.sum(dim=-1, dtype=noise.dtype)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from padded_denoiser import PaddedDenoiser
 from scheduler_cases import row_generator
+from shadow_denoiser import ShadowDenoiser
 from torch import Tensor
 from toy_denoiser import ToyDenoiser
 
@@ -17,24 +18,6 @@ from samplers.shadows import shadow_inputs
 MASK = 47
 IDS = torch.tensor([[0, 5, 17, MASK, 30], [9, 8, 2, 41, MASK]])
 PADDING = torch.tensor([[0, 1, 1, 1, 1], [1, 1, 1, 1, 1]])
-
-
-class ShadowDenoiser(PaddedDenoiser):
-    """The padded toy, with full attention under any mask (batch, 1, query, key)."""
-
-    attention = "full"
-
-    def forward(self, input_ids, attention_mask=None, position_ids=None, logits_to_keep=None):
-        if attention_mask is None or attention_mask.dim() == 2:
-            return super().forward(input_ids, attention_mask, position_ids, logits_to_keep)
-        self.calls.append({"attention_mask": attention_mask})
-        hidden = self.token[input_ids] + self.position[position_ids]
-        scores = (hidden @ self.query) @ (hidden @ self.key).transpose(1, 2) / hidden.shape[-1] ** 0.5
-        scores = scores.masked_fill(~attention_mask[:, 0], -torch.inf)
-        mixed = torch.tanh(hidden + torch.softmax(scores, dim=-1) @ (hidden @ self.value))
-        logits = (mixed @ self.head) * self.sharpness / 2
-        logits[..., self.mask_token_id] = -torch.inf
-        return types.SimpleNamespace(logits=logits[:, logits_to_keep].float())
 
 
 def test_shadows_see_all_but_their_position_and_are_seen_by_themselves_alone() -> None:
