@@ -5,7 +5,7 @@ import torch
 from scheduler_cases import row_generator
 
 from samplers.schedulers.proposals import propose
-from samplers.schedulers.vocabulary import GROUP, draw, first_argmax, padded_length, two_largest
+from samplers.schedulers.vocabulary import GROUP, draw, first_argmax, nucleus, padded_length, two_largest
 
 LARGE = 3 * GROUP
 
@@ -110,3 +110,31 @@ def test_adjust_changes_what_is_computed_and_not_the_logits() -> None:
 def test_logits_that_require_a_gradient_are_taken() -> None:
     logits = torch.randn(1, 3, 6, generator=row_generator(1)).requires_grad_()
     assert not propose(logits, mask_token_id=5).confidence.requires_grad
+
+
+def sorted_nucleus(values: torch.Tensor, top_p: float) -> torch.Tensor:
+    """What stays in the nucleus, by sorting."""
+    ordered, order = values.sort(dim=-1, descending=True, stable=True)
+    mass = ordered.softmax(dim=-1)
+    kept = mass.cumsum(dim=-1) - mass < top_p
+    return torch.zeros_like(kept).scatter(-1, order, kept)
+
+
+@pytest.mark.parametrize("top_p", [0.001, 0.3, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_nucleus_is_what_sorting_finds(size: int, dtype: torch.dtype, top_p: float) -> None:
+    values = 2 * torch.randn(5, 9, size, generator=row_generator(size), dtype=torch.float64).to(dtype)
+    values[0, 0] = -torch.inf
+    values[0, 0, -1] = 0.0
+    kept = nucleus(values, top_p).isfinite()
+    # Rounding may decide otherwise about the last token of a nucleus, hence no exact comparison of all positions.
+    assert float((kept == (sorted_nucleus(values, top_p) & values.isfinite())).float().mean()) > 0.999
+    assert kept.any(dim=-1).all()
+
+
+def test_nucleus_keeps_the_lowest_of_equals() -> None:
+    values = torch.tensor([[0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    assert nucleus(values, 0.6).isfinite().tolist() == [[True, True, True, False], [True, True, False, False]]
+    assert nucleus(values, 0.5).isfinite().tolist() == [[True, True, False, False], [True, True, False, False]]
+    assert nucleus(values, 0.2).isfinite().tolist() == [[True, False, False, False], [True, False, False, False]]
