@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .denoisers import DecodingSession, SessionRequest, denoiser_for, open_session
 from .driving import SchedulerDriver, describe_invalid, invalid_rows
-from .end_tokens import EOS_DISCOUNT, end_tokens
+from .end_tokens import end_tokens
 from .guidance import GuidedSession, look
 from .inputs import check_inputs, find_mask_token_id, prepare_answer
 from .outputs import GenerationOutput, GenerationStep
@@ -34,7 +34,7 @@ def generate(
     eos_token_id: int | Sequence[int] | None = None,
     stop_at_eos: bool = False,
     eos_handling: str | None = None,
-    eos_discount: float | tuple[float, float] = EOS_DISCOUNT,
+    eos_discount: float | tuple[float, float] = (0.4, 1.0),
     temperature: float | None = None,
     top_p: float | None = None,
     top_k: int | None = None,
@@ -71,7 +71,7 @@ def generate(
             fills all masks behind a row's first end token at once, in this block and those to come, and a method that
             remembers its steps starts afresh in that row. None does nothing.
         eos_discount: one factor in [0, 1], or a pair: the first holds while the answer is all masked, the second once
-            nothing is, with the share of masks deciding in between.
+            nothing is, with the share of masks deciding in between. The default is that of EOSER (arXiv 2509.23924).
         temperature, top_p, top_k: of the proposals, where the scheduler's constructor left its own at None.
         generator: one generator for the batch, or a list with one per row; with a list, every row is decoded as it
             would be alone.
@@ -160,7 +160,7 @@ class Decoding:
         eos_token_id: int | Sequence[int] | None = None,
         stop_at_eos: bool = False,
         eos_handling: str | None = None,
-        eos_discount: float | tuple[float, float] = EOS_DISCOUNT,
+        eos_discount: float | tuple[float, float] = (0.4, 1.0),
         temperature: float | None = None,
         top_p: float | None = None,
         top_k: int | None = None,
