@@ -56,11 +56,15 @@ class EndTokens:
         behind = self._is_end(answer).cumsum(dim=1) > 0
         return answer.masked_fill(behind & (answer == mask_token_id), self.tokens[0])
 
-    def fill_stopped(self, answer: Tensor, mask_token_id: int, decoded: int) -> Tensor:
-        """The answers, (batch, new), filled up where the first `decoded` positions have an end token, if asked for."""
+    def fill_stopped(self, answer: Tensor, mask_token_id: int, decoded: int | Tensor) -> Tensor:
+        """The answers, (batch, new), filled up where the first `decoded` positions have an end token, if asked for.
+
+        `decoded` is one number, or one per row, (batch, 1).
+        """
         if not self.stop:
             return answer
-        stopped = self._is_end(answer[:, :decoded]).any(dim=1, keepdim=True)
+        places = torch.arange(answer.shape[1], device=answer.device)
+        stopped = (self._is_end(answer) & (places < decoded)).any(dim=1, keepdim=True)
         return answer.masked_fill(stopped & (answer == mask_token_id), self.tokens[0])
 
     def _is_end(self, answer: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from .driving import SchedulerDriver, describe_invalid, invalid_rows
 from .end_tokens import end_tokens
 from .guidance import GuidedSession, look
 from .inputs import check_inputs, find_mask_token_id, prepare_answer
+from .layout import grid_layout, plain_layout
 from .outputs import GenerationOutput, GenerationStep
 from .schedulers.validation import check_range
 
@@ -55,7 +56,8 @@ def generate(
         scheduler: an `UnmaskingScheduler`, or diffusers' `BlockRefinementScheduler`.
         max_new_tokens: length of every answer.
         block_length: length of the blocks that are decoded one after the other, from the left; the last may be shorter.
-            None means the model's own where it has one, else a single block.
+            None means the model's own where it has one, else a single block. Blocks of a block-causal model are counted
+            from the first token of each prompt: the first may begin with the prompt's last tokens.
         attention_mask: (batch, prompt), 1 for tokens and 0 for padding.
         mask_token_id: taken from the model or its config if not given.
         prefill: (batch, at most `max_new_tokens`), long: a partly masked answer. What is no mask token stays, whatever
@@ -141,7 +143,6 @@ class Decoding:
         Those of `generate`, but for `return_trajectory`.
 
     Attributes:
-        sequences: (batch, prompt + new), long: as far as it is decoded.
         num_forward_passes, num_skipped_tokens: (batch,), long: so far; see `GenerationOutput`.
     """
 
@@ -172,9 +173,7 @@ class Decoding:
         self._mask = find_mask_token_id(mask_token_id, denoiser)
         attention_mask = check_inputs(input_ids, attention_mask, max_new_tokens, block_length, generator)
         check_range("cfg_scale", cfg_scale, 0, torch.inf, "a finite number of at least 0", upper_open=True)
-        batch, self._prompt_length = input_ids.shape
         answer = prepare_answer(prefill, input_ids, max_new_tokens, self._mask)
-        self._given = None if prefill is None else answer != self._mask
         self._end_tokens = end_tokens(
             eos_token_id,
             model,
@@ -187,15 +186,25 @@ class Decoding:
         self._driver.check(generator, discounted=eos_handling == "discount")
         self._generator, self._callback = generator, callback_on_step_end
 
-        self.sequences = torch.cat([input_ids, answer], dim=1)
-        self.num_forward_passes = torch.zeros(batch, dtype=torch.long, device=input_ids.device)
+        self._prompts, self._grid = input_ids, getattr(denoiser, "grid_length", None)
+        self._block_length = block_length or denoiser.block_length or max_new_tokens
+        if self._grid is None:
+            self._block_length = min(self._block_length, max_new_tokens)
+            self._layout = plain_layout(input_ids, attention_mask, answer, self._mask)
+        else:
+            self._layout = grid_layout(
+                input_ids, attention_mask, answer, self._mask, grid=self._grid, block_length=self._block_length
+            )
+        self._columns = self._layout.sequences
+        self._given = self._layout.fixed
+        if prefill is not None:
+            prefilled = self._layout.in_blocks(answer != self._mask)
+            self._given = prefilled if self._given is None else self._given | prefilled
+        self.num_forward_passes = torch.zeros(len(input_ids), dtype=torch.long, device=input_ids.device)
         self.num_skipped_tokens = torch.zeros_like(self.num_forward_passes)
-        self._block_length = min(block_length or denoiser.block_length or max_new_tokens, max_new_tokens)
-        if attention_mask is not None:
-            attention_mask = torch.cat([attention_mask, attention_mask.new_ones(batch, max_new_tokens)], dim=1)
         request = SessionRequest(
-            attention_mask,
-            self._prompt_length,
+            self._layout.attention_mask,
+            self._layout.start,
             self._block_length,
             revises_blocks=self._driver.scope == "sequence",
             cache=cache,
@@ -203,14 +212,21 @@ class Decoding:
         )
         self._passes_per_step = 2 if cfg_scale else 1
         self._session: DecodingSession = (
-            GuidedSession(denoiser, request, cfg_scale, self._mask) if cfg_scale else open_session(denoiser, request)
+            GuidedSession(denoiser, request, cfg_scale, self._mask, self._layout.prompts)
+            if cfg_scale
+            else open_session(denoiser, request)
         )
+
+    @property
+    def sequences(self) -> Tensor:
+        """(batch, prompt + new), long: prompts as they were given, and the answers as far as they are decoded."""
+        return torch.cat([self._prompts, self._answer()], dim=1)
 
     @torch.no_grad()
     def steps(self) -> Iterator[GenerationStep]:
         """Decode; yields after every step. To be called once."""
         driver, number = self._driver, 0
-        driver.set_timesteps(self.sequences.device, self._block_length)
+        driver.set_timesteps(self._columns.device, self._block_length)
         for start, stop in self._windows():
             driver.start_block()
             unfinished, anything_left = self._unfinished_rows(start, stop)
@@ -218,9 +234,9 @@ class Decoding:
                 return
             idle_steps = block_step = 0
             while any(unfinished):
-                logits, shadows = look(self._session, self.sequences, start, stop, shadows=driver.needs_shadows)
+                logits, shadows = look(self._session, self._seen(), start, stop, shadows=driver.needs_shadows)
                 logits = self._end_tokens.adjust(logits)
-                before = self.sequences
+                before = self._columns
                 window = before[:, start:stop]
                 masked = window == self._mask
                 held = self._held(window, start, stop)
@@ -237,38 +253,50 @@ class Decoding:
                 )
                 self.num_forward_passes = self.num_forward_passes + masked.any(dim=1) * self._passes_per_step
                 decided = output.prev_sample if held is None else torch.where(held, window, output.prev_sample)
-                self.sequences = torch.cat([before[:, :start], decided, before[:, stop:]], dim=1)
+                self._columns = torch.cat([before[:, :start], decided, before[:, stop:]], dim=1)
                 self._fill(self._end_tokens.fill_behind)
                 if self._callback is not None:
                     self._set_answer(_call_back(self._callback, number, timestep, self._answer()))
 
                 # The one look at the device per step: which rows go on, is anything broken, did anything happen.
-                invalid, masks_left = invalid_rows(output, masked), self.sequences[:, start:stop] == self._mask
+                invalid, masks_left = invalid_rows(output, masked), self._columns[:, start:stop] == self._mask
                 flags = [masks_left.any(dim=1), invalid.any().unsqueeze(0), (decided != window).any().unsqueeze(0)]
                 *unfinished, any_invalid, any_change = torch.cat(flags).tolist()
                 if any_invalid:
-                    raise ValueError(describe_invalid(logits, window, invalid, self._mask, start, number))
+                    raise ValueError(
+                        describe_invalid(logits, window, invalid, self._mask, self._position(start, invalid), number)
+                    )
                 idle_steps = 0 if any_change else idle_steps + 1
                 if idle_steps > driver.steps_per_block:
                     raise ValueError(_describe_idleness(driver.name, idle_steps, unfinished))
                 yield self._step(number, timestep, before, output, start, stop)
                 block_step, number = block_step + 1, number + 1
-            self._session.end_block(self.sequences, start, stop)
-            self._fill(self._end_tokens.fill_stopped, stop - self._prompt_length)
+            self._session.end_block(self._seen(), start, stop)
+            self._fill(self._end_tokens.fill_stopped, self._layout.decoded(stop))
+
+    def _seen(self) -> Tensor:
+        """The columns as the model sees them."""
+        return self._layout.for_model(self._columns)
+
+    def _position(self, column: int, invalid: Tensor) -> int:
+        """The position, counted in the sequences as they were given, of a column of the first invalid row."""
+        decoded = self._layout.decoded(column)
+        first = decoded if isinstance(decoded, int) else int(decoded[invalid.nonzero()[0], 0])
+        return self._prompts.shape[1] + first
 
     def _windows(self) -> Iterator[tuple[int, int]]:
-        """First and last-plus-one position of what the scheduler sees of each block."""
-        length = self.sequences.shape[1]
-        for block_start in range(self._prompt_length, length, self._block_length):
-            start = self._prompt_length if self._driver.scope == "sequence" else block_start
+        """First and last-plus-one column of what the scheduler sees of each block."""
+        length = self._columns.shape[1]
+        for block_start in range(self._layout.start, length, self._block_length):
+            start = self._layout.start if self._driver.scope == "sequence" else block_start
             yield start, min(block_start + self._block_length, length)
 
     def _unfinished_rows(self, start: int, stop: int) -> tuple[list[bool], bool]:
         """Which rows have something to decode in a block whose turn has come; whether any has, in it or behind it."""
         if self._given is None and self._callback is None and not self._end_tokens.fills:
             # Nobody can have filled a block before its turn, so that there is no need to ask the device.
-            return [True] * len(self.sequences), True
-        masks = self.sequences[:, start:] == self._mask
+            return [True] * len(self._columns), True
+        masks = self._columns[:, start:] == self._mask
         flags = [masks[:, : stop - start].any(dim=1), masks.any().unsqueeze(0)]
         *unfinished, anything_left = torch.cat(flags).tolist()
         return unfinished, anything_left
@@ -278,13 +306,13 @@ class Decoding:
         if self._given is None:
             return None
         # A callback may have masked a given token again.
-        return self._given[:, start - self._prompt_length : stop - self._prompt_length] & (window != self._mask)
+        return self._given[:, start - self._layout.start : stop - self._layout.start] & (window != self._mask)
 
     def _answer(self) -> Tensor:
-        return self.sequences[:, self._prompt_length :]
+        return self._layout.answers(self._columns)
 
     def _set_answer(self, answer: Tensor) -> None:
-        self.sequences = torch.cat([self.sequences[:, : self._prompt_length], answer], dim=1)
+        self._columns = self._layout.with_answers(self._columns, answer)
 
     def _fill(self, fill: Callable[..., Tensor], *arguments: Any) -> None:
         """Let a rule for end tokens fill masks, and count what it filled."""
@@ -298,9 +326,10 @@ class Decoding:
         return GenerationStep(
             number=number,
             timestep=timestep,
-            before=before[:, self._prompt_length :].clone(),
+            before=self._layout.answers(before).clone(),
             sample=self._answer().clone(),
-            window=(start - self._prompt_length, stop - self._prompt_length),
+            window=(start - self._layout.start, stop - self._layout.start),
+            tails=self._layout.tails,
             num_forward_passes=self.num_forward_passes.clone(),
             num_skipped_tokens=self.num_skipped_tokens.clone(),
             mask_token_id=self._mask,

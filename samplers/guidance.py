@@ -68,12 +68,21 @@ class GuidedSession:
         request: what the generation asks for.
         scale: strength of the guidance, above 0.
         mask_token_id: what stands for the prompt in the second pass.
+        prompts: bool (batch or 1, length): what belongs to a prompt; all before `request.prompt_length` if not given.
     """
 
-    def __init__(self, denoiser: Denoiser, request: SessionRequest, scale: float, mask_token_id: int) -> None:
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        request: SessionRequest,
+        scale: float,
+        mask_token_id: int,
+        prompts: Tensor | None = None,
+    ) -> None:
         self._conditional = open_session(denoiser, request)
         self._unconditional = open_session(denoiser, request)
-        self._prompt_length, self._scale, self._mask_token_id = request.prompt_length, scale, mask_token_id
+        self._scale, self._mask_token_id, self._prompts = scale, mask_token_id, prompts
+        self._prompt_length = request.prompt_length
 
     def window_logits(self, sequences: Tensor, start: int, stop: int) -> Tensor:
         """Guided logits for positions `start` to `stop`, (batch, stop - start, vocab), float32 or better."""
@@ -95,6 +104,8 @@ class GuidedSession:
         self._unconditional.end_block(self._without_prompt(sequences), start, stop)
 
     def _without_prompt(self, sequences: Tensor) -> Tensor:
+        if self._prompts is not None:
+            return sequences.masked_fill(self._prompts, self._mask_token_id)
         hidden = sequences.clone()
         hidden[:, : self._prompt_length] = self._mask_token_id
         return hidden

@@ -38,11 +38,13 @@ class GenerationStep:
         timestep: what the scheduler was told.
         before: (batch, new), long: the generated region before this step.
         sample: (batch, new), long: the generated region after it, end tokens filled in and the callback's changes made.
-        window: first and last-plus-one position of the generated region that the scheduler saw.
+        window: first and last-plus-one position of the generated region that the scheduler saw; with `tails`, counted
+            from the first block, in which the generated region of a row begins after its tail.
         num_forward_passes: (batch,), long: forward passes of each row so far.
         num_skipped_tokens: (batch,), long: positions that were filled without one so far.
         mask_token_id: what marks a position as open in `before` and `sample`.
         output: what the scheduler's `step` returned.
+        tails: (batch, 1), long: tokens of each prompt that share a block with the answer; None where none do.
     """
 
     number: int
@@ -54,6 +56,7 @@ class GenerationStep:
     num_skipped_tokens: Tensor
     mask_token_id: int
     output: Any
+    tails: Tensor | None = None
 
     @property
     def masked(self) -> Tensor:
@@ -75,6 +78,11 @@ class GenerationStep:
         """The model's probability of the token proposed at each position, (batch, new); NaN outside the window."""
         proposed: Tensor = self.output.sampled_probs
         start, stop = self.window
-        probabilities = proposed.new_full(self.sample.shape, torch.nan)
-        probabilities[:, start:stop] = proposed
-        return probabilities
+        batch, new = self.sample.shape
+        if self.tails is None:
+            probabilities = proposed.new_full((batch, max(new, stop)), torch.nan)
+            probabilities[:, start:stop] = proposed
+            return probabilities[:, :new]
+        places = torch.arange(new, device=proposed.device) + self.tails
+        seen = proposed.gather(1, (places - start).clamp(0, stop - start - 1))
+        return seen.masked_fill((places < start) | (places >= stop), torch.nan)

@@ -37,7 +37,7 @@ class Proposal:
         noise: Tensor | None = None,
         adjust: Adjust | None = None,
     ) -> None:
-        self._logits, self._mask_token_id = logits, mask_token_id
+        self._logits, self._mask_token_id = logits.detach(), mask_token_id
         self._temperature, self._top_p, self._top_k = temperature, top_p, top_k
         self._score_proposal, self._noise, self._adjust = score_proposal, noise, adjust
         self._found: dict[str, Tensor] = {}
@@ -84,7 +84,10 @@ class Proposal:
         return self._all(lambda piece: piece.scored[0])
 
     def pieces(self) -> Iterator[tuple[slice, Tensor]]:
-        """The distribution bit by bit: a range of positions, and their probabilities (batch, range, vocab)."""
+        """The distribution bit by bit: a range of positions, and their probabilities (batch, range, vocab).
+
+        They live in memory that the next bit takes over: copy what is to be kept.
+        """
         for piece in self._pieces():
             yield piece.where, piece.scored[1][..., : self.vocab_size]
 
@@ -116,8 +119,9 @@ class Proposal:
         batch, window, vocab_size = self._logits.shape
         most = _PIECE.get(self._logits.device.type, _LARGE_PIECE)
         length = max(most // max(batch * vocab_size, 1), 1)
+        workspace = _Workspace(self._logits, min(length, window))
         for start in range(0, window, length):
-            yield _Piece(self, slice(start, min(start + length, window)))
+            yield _Piece(self, slice(start, min(start + length, window)), workspace)
 
 
 def propose(
@@ -185,11 +189,35 @@ def uniform(shape: Sequence[int], generator: Generators, device: torch.device) -
     return torch.stack(rows).to(device)
 
 
+class _Workspace:
+    """Memory for the logits and the probabilities of one piece at a time, so that they stay in the cache."""
+
+    def __init__(self, logits: Tensor, length: int) -> None:
+        self._shape = (logits.shape[0], padded_length(logits.shape[-1]))
+        dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+        most = self._shape[0] * length * self._shape[1]
+        self._values = logits.new_empty(most, dtype=dtype)
+        self._probabilities = torch.empty_like(self._values)
+
+    def values(self, length: int) -> Tensor:
+        """(batch, length, padded vocabulary), to be filled."""
+        return self._part(self._values, length)
+
+    def probabilities(self, values: Tensor) -> Tensor:
+        """Softmax of values of this workspace."""
+        out = self._part(self._probabilities, values.shape[1])
+        return torch.softmax(values, dim=-1, out=out)
+
+    def _part(self, memory: Tensor, length: int) -> Tensor:
+        batch, vocab_size = self._shape
+        return memory[: batch * length * vocab_size].view(batch, length, vocab_size)
+
+
 class _Piece:
     """Some positions of a proposal: logits (batch, range, padded vocabulary) and all that follows from them."""
 
-    def __init__(self, proposal: Proposal, where: slice) -> None:
-        self._proposal, self.where = proposal, where
+    def __init__(self, proposal: Proposal, where: slice, workspace: _Workspace) -> None:
+        self._proposal, self.where, self._workspace = proposal, where, workspace
 
     def __getitem__(self, name: str) -> Tensor:
         found: Tensor = getattr(self, name)
@@ -199,16 +227,15 @@ class _Piece:
     def model(self) -> tuple[Tensor, Tensor]:
         """Logits and probabilities of the model's own distribution, without the mask token."""
         given = self._proposal._logits[:, self.where]
-        dtype = torch.float64 if given.dtype == torch.float64 else torch.float32
         vocab_size, mask_token_id = given.shape[-1], self._proposal._mask_token_id
-        values = given.new_empty((*given.shape[:2], padded_length(vocab_size)), dtype=dtype)
+        values = self._workspace.values(given.shape[1])
         values[..., :vocab_size] = given
         values[..., vocab_size:] = -torch.inf
         if self._proposal._adjust is not None:
             self._proposal._adjust(self.where, values[..., :vocab_size])
         if 0 <= mask_token_id < vocab_size:
             values[..., mask_token_id] = -torch.inf
-        return values, values.softmax(dim=-1)
+        return values, self._workspace.probabilities(values)
 
     @cached_property
     def drawn(self) -> tuple[Tensor, Tensor]:
@@ -252,7 +279,8 @@ class _Piece:
         values, probabilities = self.scored
         # log p = logit - largest + log p(likeliest). A probability is 0 long before its logit reaches the bound:
         # the clamp only keeps 0 * -inf from becoming NaN.
-        centred = (values - values.amax(dim=-1, keepdim=True)).clamp_(min=-1e4)
+        # In place: what a piece is asked for last may use up its logits.
+        centred = values.sub_(values.amax(dim=-1, keepdim=True)).clamp_(min=-1e4)
         return (centred.mul_(probabilities).sum(dim=-1) + probabilities.amax(dim=-1).log()).clamp(max=0)
 
     @property

@@ -8,6 +8,7 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
+from .proposals import Proposal
 from .scheduling_utils import Step, UnmaskingScheduler
 from .scores import SCORES
 from .selection import ranks
@@ -43,6 +44,11 @@ class EBScheduler(UnmaskingScheduler):
         check_choice("order", order, SCORES)
         self._entropy_bound, self.score_name = entropy_bound, order
         self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+
+    def score(self, step: Step, proposal: Proposal) -> Tensor:
+        # Asked for first, so that one pass over the logits finds it together with the rest.
+        proposal.negative_entropy()
+        return super().score(step, proposal)
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
         rank = ranks(scores, step.masked)

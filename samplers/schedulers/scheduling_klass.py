@@ -80,9 +80,14 @@ class KLASSScheduler(QuotaScheduler):
         if previous is None:
             previous = confidence.new_zeros((*confidence.shape, proposal.vocab_size))
         found = torch.empty_like(confidence)
+        memory: Tensor | None = None
         for where, probabilities in proposal.pieces():
-            present = (probabilities + SMALLEST).log_()
-            found[:, where] = (probabilities * (present - previous[:, where])).sum(dim=-1)
+            # Worked out in place: fresh memory for every piece would cost more than the arithmetic.
+            if memory is None or memory.shape != probabilities.shape:
+                memory = torch.empty_like(probabilities)
+            present = torch.add(probabilities, SMALLEST, out=memory).log_()
+            change = previous[:, where].sub_(present).mul_(probabilities)
+            found[:, where] = change.sum(dim=-1).neg()
             previous[:, where] = present
         self._state["log_probabilities"] = previous
         return found

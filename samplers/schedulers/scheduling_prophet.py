@@ -8,6 +8,7 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
+from .proposals import Proposal
 from .scheduling_quota import QuotaScheduler
 from .scheduling_utils import Step
 from .validation import check_range
@@ -57,6 +58,11 @@ class ProphetScheduler(QuotaScheduler):
             score_proposal=score_proposal,
             num_inference_steps=num_inference_steps,
         )
+
+    def score(self, step: Step, proposal: Proposal) -> Tensor:
+        # Asked for first, so that one pass over the logits finds it together with the confidence.
+        proposal.logit_gap()
+        return proposal.confidence
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
         masked_count = step.masked.sum(dim=1)
