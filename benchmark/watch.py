@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import math
 import os
 import sys
 import time
@@ -149,9 +150,9 @@ def frame_of(step: Any, tokenizer: Any) -> Frame:
             look = "masked"
         elif committed[place]:
             # What lies outside the window was filled in by a rule, and has no probability.
-            inside = step.window[0] <= place < step.window[1]
-            look = "committed" if inside else "filled"
-            if inside:
+            proposed = not math.isnan(probabilities[place])
+            look = "committed" if proposed else "filled"
+            if proposed:
                 sure.append((text, probabilities[place]))
         cells.append(Cell(text, look))
     return Frame(step.number, int(step.num_forward_passes[0]), tuple(cells), tuple(sure))
