@@ -6,6 +6,7 @@ import codecs
 import io
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -269,6 +270,11 @@ def _encode_anything() -> None:
         sys.stdout.reconfigure(errors="parallelbench.ascii")
 
 
+def _without_fonts(svg: str) -> str:
+    """The picture with the reader's own monospaced font: rich's would be fetched from a server."""
+    return re.sub(r"@font-face\s*{[^}]*}\s*", "", svg)
+
+
 def _save(path: Path, title: str, head: Any, foot: Any, frames: list[Frame]) -> None:
     """All steps, one under the other, as a picture or as text."""
     from rich.console import Console
@@ -281,7 +287,7 @@ def _save(path: Path, title: str, head: Any, foot: Any, frames: list[Frame]) -> 
     for frame in frames:
         recorder.print(render(frame, colours=colours))
     foot(recorder, frames[-1])
-    text = recorder.export_svg(title=title) if colours else recorder.export_text()
+    text = _without_fonts(recorder.export_svg(title=title)) if colours else recorder.export_text()
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ from benchmark.watch import decode, frame_of, render
 from hub_dataset import build_rows
 from samplers import GenerationStep
 
+#: The one address in a picture: a comment that says which library made it.
+RICH = "https://www.textualize.io"
 ARGUMENTS = ["watch", "--task", "waiting_line_shuffle", "--row", "2"]
 
 
@@ -133,6 +136,7 @@ def test_steps_are_kept_as_text_or_as_a_picture(tmp_path: Path) -> None:
     svg = picture.read_text(encoding="utf-8")
     assert svg.startswith("<svg")
     assert "remasked" in svg
+    assert re.findall(r"https?://[^\"')\s]+", svg.replace("http://www.w3.org/2000/svg", "")) == [RICH]
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["steps.svg", "steps.txt"]
 
 
