@@ -69,7 +69,10 @@ class SchedulerSetting:
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """Everything that decides the numbers of a run; `checksums` holds task → SHA-256 of its rows."""
+    """Everything that decides the numbers of a run.
+
+    `checksums` holds task → SHA-256 of its rows; `model_records` has name → what tells a model from others of its name.
+    """
 
     models: tuple[str, ...]
     tasks: tuple[str, ...]
@@ -79,13 +82,18 @@ class RunSettings:
     temperature: float | None
     max_new_tokens: int | None
     checksums: dict[str, str]
+    model_records: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def new_tokens(self, model: Any, rows: Sequence[dict[str, Any]]) -> int:
+        """Tokens that a model generates for these rows: what the user says, else what the task and the model need."""
+        return self.max_new_tokens or max(model.answer_length or 0, *(row["max_new_tokens"] for row in rows))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON, without what may differ between two sittings of the same run."""
         import hub_dataset
 
         return {
-            "models": list(self.models),
+            "models": [self._model_entry(name) for name in self.models],
             "tasks": list(self.tasks),
             "schedulers": [setting.as_dict() for setting in self.schedulers],
             "samples": self.samples,
@@ -95,6 +103,10 @@ class RunSettings:
             "data": {"version": hub_dataset.DATA_VERSION, "checksums": self.checksums},
             "parallelbench": package_version(),
         }
+
+    def _model_entry(self, name: str) -> str | dict[str, Any]:
+        record = self.model_records.get(name)
+        return {"name": name, **record} if record else name
 
     @property
     def directory_name(self) -> str:

@@ -118,7 +118,7 @@ def decode(
     from samplers import stream
 
     from .models import load_model
-    from .runner import encode_prompts, noise_source
+    from .decoding import encode_prompts, noise_source
 
     model = load_model(model_name)
     length = max_new_tokens or row["max_new_tokens"]
