@@ -117,8 +117,8 @@ def decode(
     """
     from samplers import stream
 
-    from .models import load_model
     from .decoding import encode_prompts, noise_source
+    from .models import load_model
 
     model = load_model(model_name)
     length = max_new_tokens or row["max_new_tokens"]

@@ -25,6 +25,10 @@ class RemaskingSchedule:
     commit: Tensor
     remask: Tensor
 
+    def to(self, device: torch.device) -> RemaskingSchedule:
+        """The same on another device; nothing is copied where it is there already."""
+        return RemaskingSchedule(self.commit.to(device), self.remask.to(device))
+
 
 def remasking_schedule(
     variant: str, steps: int, *, eta: float, t_on: float, t_off: float, alpha_on: float
