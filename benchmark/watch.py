@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
+    from .models.interface import ModelOptions
+
 #: How a token looks by what has happened to it: (style in a terminal, what stands before and behind it elsewhere).
 LOOKS = {
     "committed": ("bold black on green", "«", "»"),
@@ -78,6 +80,7 @@ def watch(
     max_new_tokens: int | None,
     temperature: float | None,
     seed: int,
+    options: ModelOptions,
     delay: float,
     save: Path | None,
 ) -> None:
@@ -97,7 +100,7 @@ def watch(
     question = rows[row]
     name, parameters = parse_specification(scheduler)
     setting = SchedulerSetting(name, parameters, block_length)
-    frames = decode(question, model, setting, max_new_tokens, temperature, seed)
+    frames = decode(question, model, setting, max_new_tokens, temperature, seed, options)
     title = f"{names[0]}, row {row} · {model} · {setting.label}"
     _show(question, title, frames, delay, save)
 
@@ -109,6 +112,7 @@ def decode(
     max_new_tokens: int | None,
     temperature: float | None,
     seed: int,
+    options: ModelOptions | None = None,
 ) -> Iterator[Frame]:
     """The frames of one decoding, made while it goes on.
 
@@ -120,15 +124,16 @@ def decode(
     from .decoding import encode_prompts, noise_source
     from .models import load_model
 
-    model = load_model(model_name)
+    model = load_model(model_name, options)
     length = max_new_tokens or row["max_new_tokens"]
     model.check_task([row], length)
     prepared = model.for_task([row], length)
     inputs = encode_prompts(prepared.tokenizer, [row])
     for step in stream(
         prepared.model,
-        inputs["input_ids"],
-        attention_mask=inputs["attention_mask"],
+        inputs["input_ids"].to(prepared.device),
+        attention_mask=inputs["attention_mask"].to(prepared.device),
+        mask_token_id=prepared.model.mask_token_id,
         scheduler=setting.build(model.default_temperature if temperature is None else temperature),
         max_new_tokens=length,
         block_length=setting.block_length,

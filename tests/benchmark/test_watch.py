@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import torch
 from click.testing import CliRunner
 from rich.console import Console
 from support import ROOT
+from tiny_pipeline import MASK, WORDS, tiny_tokenizer
+from transformers import BertConfig, BertForMaskedLM
 
 from benchmark.cli import main
 from benchmark.settings import SchedulerSetting
@@ -138,6 +141,24 @@ def test_steps_are_kept_as_text_or_as_a_picture(tmp_path: Path) -> None:
     assert "remasked" in svg
     assert re.findall(r"https?://[^\"')\s]+", svg.replace("http://www.w3.org/2000/svg", "")) == [RICH]
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["steps.svg", "steps.txt"]
+
+
+TEMPLATE = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
+
+
+def test_a_model_with_weights_is_watched_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    size = {"vocab_size": len(WORDS), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = BertForMaskedLM(BertConfig(**size, intermediate_size=16, max_position_embeddings=512))
+    model.config.mask_token_id = MASK
+    model.save_pretrained(tmp_path)
+    tokenizer = deepcopy(tiny_tokenizer())
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(tmp_path)
+    result = run("--model", str(tmp_path), "--scheduler", "confidence:k=16", "--device", "cpu", "--dtype", "float32")
+    assert result.exit_code == 0, result.output
+    assert "step 2 · 2 forward passes · 16 committed · 0 still masked" in result.output.splitlines()
+    assert re.search(r"probability: \S+ 0\.\d\d", result.output)
 
 
 @pytest.mark.slow
