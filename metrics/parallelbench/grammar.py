@@ -11,8 +11,8 @@ from .sentences import pieces
 from .unavailable import UnavailableError
 
 URL_VARIABLE = "PARALLELBENCH_LANGUAGETOOL_URL"
-# More threads than this gain nothing on two cores; see tests/benchmarks/grammar_speed.py.
-THREADS = max(4, 2 * (os.cpu_count() or 1))
+# Even two cores gain up to here: a thread waits while the server works; see tests/benchmarks/grammar_speed.py.
+THREADS = max(8, 2 * (os.cpu_count() or 1))
 # The public server takes no more either.
 LONGEST = 20_000
 MOST_KEPT = 200_000
@@ -118,11 +118,10 @@ class GrammarChecker:
 
     def _keep(self, found: dict[str, Findings]) -> None:
         self._known |= found
-        for findings in found.values():
-            self.version = findings.version
-            break
-        for text in list(self._known)[: max(0, len(self._known) - MOST_KEPT)]:
-            del self._known[text]
+        self.version = next((findings.version for findings in found.values()), self.version)
+        if len(self._known) > MOST_KEPT:
+            for text in list(self._known)[: len(self._known) - MOST_KEPT]:
+                del self._known[text]
 
 
 @cache
