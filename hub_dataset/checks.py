@@ -94,6 +94,7 @@ def problems_of_config(
         elif expected is not None and actual != expected:
             problems.append(f"{task.name}: test: checksum is {actual}, checksums.json has {expected}")
     questions = {row["prompt"] for row in test}
+    written = {row["answer"] for row in test} if task.task_type.is_text else set()
     for split in task.splits[1:]:
         sample = _sample(task, split)
         problems += problems_of_rows(task, split, sample)
@@ -101,6 +102,8 @@ def problems_of_config(
             shown = {message["content"] for message in row["messages"] if message["role"] == "user"}
             if shown & questions:
                 problems.append(f"{row['id']}: contains a question of test")
+            if row["answer"] in written:
+                problems.append(f"{row['id']}: its answer is one of test")
     if task.task_type.open_ended:
         problems += [
             f"{row['id']}: its answer stands in the question"
