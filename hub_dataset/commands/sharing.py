@@ -112,8 +112,6 @@ def publish(repo: str | None, space: str | None, model: str | None, only: tuple[
     parts = only or ("dataset", "metric")
     if not only and publishing.MODEL.is_dir():
         parts = (*parts, "model")
-    elif not only:
-        _say(f"the model is left out: there is no folder {publishing.MODEL.name}")
     owner = publishing.UNKNOWN_OWNER if dry_run else publishing.find_owner()
     repo = repo or f"{owner}/{NAME}"
     uploads = []
@@ -124,6 +122,8 @@ def publish(repo: str | None, space: str | None, model: str | None, only: tuple[
             uploads.append(publishing.metric_upload(space or repo))
         if "model" in parts:
             uploads.append(publishing.model_upload(model or f"{repo.split('/')[0]}/{NAME}-model"))
+        elif not only:
+            _say(f"the model is left out: there is no folder {publishing.MODEL.name}")
         for upload in uploads:
             target = f"{upload.repo_type} {upload.repo_id}"
             if dry_run:
