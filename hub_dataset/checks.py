@@ -59,8 +59,11 @@ def load_scorer(metric: Path) -> Scorer:
     module = evaluate.load(str(metric))
 
     def score(predictions: list[str], references: list[str]) -> list[float]:
-        result = module.compute(predictions=predictions, references=references, per_sample=True)
-        # The score of a sentence takes a verdict on its grammar, which is asked for elsewhere.
+        # The score of a sentence takes a verdict on its grammar, which is asked for elsewhere: None says so.
+        unjudged = [None] * len(predictions)
+        result = module.compute(
+            predictions=predictions, references=references, per_sample=True, grammar=unjudged, parses=False
+        )
         return [sample.get("score", sample.get("inclusion")) for sample in result["samples"]]
 
     return score

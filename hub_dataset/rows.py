@@ -112,7 +112,7 @@ def _draw_rows(task: TaskConfig, split: str, *, made_up: bool) -> Iterator[Row]:
     generator = task.task_type.make(source, split)
     variant = ("made_up",) if made_up else ()
     example_draw = stream(task.name, split, *variant, "example")
-    held_out = frozenset() if split == "test" else _test_identities(task)
+    held_out = frozenset() if split == "test" else held_out_identities(task)
     for number, question in enumerate(_draw_questions(task, split, generator, *variant)):
         messages: list[dict[str, str]] = []
         for _ in range(task.shots):
@@ -141,7 +141,7 @@ def _draw_questions(task: TaskConfig, split: str, generator: Generator, *variant
     lengths = range(task.min_length, task.max_length + 1)
     # Within test no two questions are the same in substance; elsewhere, where millions may be wanted, no two have the
     # same words (a Latin square over the same symbols in another order is new there).
-    taken: set[Hashable] = set() if split == "test" else set(_test_identities(task))
+    taken: set[Hashable] = set() if split == "test" else set(held_out_identities(task))
     asked: set[Hashable] = set()
     number = 0
     while True:
@@ -180,6 +180,7 @@ def _draw_example(
 
 
 @cache
-def _test_identities(task: TaskConfig) -> frozenset[Hashable]:
+def held_out_identities(task: TaskConfig) -> frozenset[Hashable]:
+    """What the questions of `test` are in substance: no other split, and no training data, may ask them."""
     generator = task.task_type.make(task, "test")
     return frozenset(question.identity for question in islice(_draw_questions(task, "test", generator), task.rows))

@@ -1,0 +1,43 @@
+"""Transformers' decoders, built without memory from a blueprint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+#: Module of transformers.models → its config and its bare decoder.
+_DECODERS = {
+    "llama": ("LlamaConfig", "LlamaModel"),
+    "qwen2": ("Qwen2Config", "Qwen2Model"),
+    "qwen3": ("Qwen3Config", "Qwen3Model"),
+    "qwen3_moe": ("Qwen3MoeConfig", "Qwen3MoeModel"),
+    "glm4_moe": ("Glm4MoeConfig", "Glm4MoeModel"),
+}
+
+
+def build(blocks: str, config: dict[str, Any]) -> Any:
+    """A decoder on the meta device.
+
+    Args:
+        blocks: key of the table above.
+        config: keyword arguments of its config class.
+    """
+    import transformers
+
+    config_class, model_class = (getattr(transformers, name) for name in _DECODERS[blocks])
+    settings = config_class(**config, use_cache=False)
+    settings._attn_implementation = "sdpa"
+    with torch.device("meta"):
+        return model_class(settings)
+
+
+def complete(decoder: Any, dtype: torch.dtype, device_of: Callable[[str], torch.device]) -> None:
+    """Give a decoder that was built on the meta device what no checkpoint stores: the frequencies of its positions."""
+    if dtype == torch.float64 and hasattr(decoder, "set_experts_implementation"):
+        # The fused product of all experts knows no double precision.
+        decoder.set_experts_implementation("eager")
+    rotary: nn.Module = decoder.rotary_emb
+    decoder.rotary_emb = type(rotary)(config=decoder.config).to(device_of("model.rotary_emb"))

@@ -1,0 +1,92 @@
+"""A checkpoint's config.json: read as it stands, with errors that name the key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: Ways of scaling rotary positions that transformers' blocks compute.
+ROPE_TYPES = ("default", "linear", "dynamic", "yarn", "longrope", "llama3")
+
+
+class CheckpointConfig:
+    """The keys of a config.json as attributes; a key that is not there is an AttributeError, as in transformers.
+
+    Args:
+        values: the keys.
+        source: where they come from, for messages.
+    """
+
+    def __init__(self, values: Mapping[str, Any], source: str) -> None:
+        self._values, self._source = dict(values), source
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self._values:
+            raise AttributeError(f"this config has no key {name!r}")
+        return self._values[name]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def __repr__(self) -> str:
+        return f"CheckpointConfig({self._values!r})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """A copy of all keys."""
+        return dict(self._values)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of `key`; `default` where it is missing or null."""
+        value = self._values.get(key)
+        return default if value is None else value
+
+    def require(self, key: str) -> Any:
+        """The value of `key`.
+
+        Raises:
+            ValueError: it is missing or null.
+        """
+        value = self._values.get(key)
+        if value is None:
+            raise ValueError(f"{self._source}: {key} is missing, and has no value that could be guessed")
+        return value
+
+    def only(self, key: str, *allowed: Any) -> None:
+        """Refuse a value that the blocks cannot express; a key that is missing or null is fine.
+
+        Raises:
+            ValueError: the value is none of `allowed`.
+        """
+        value = self._values.get(key)
+        if value is not None and not any(
+            value == one and isinstance(value, bool) == isinstance(one, bool) for one in allowed
+        ):
+            raise self.refusal(key, " or ".join(repr(one) for one in allowed))
+
+    def refusal(self, key: str, expected: str) -> ValueError:
+        """The error for a key whose value the blocks cannot express."""
+        return ValueError(
+            f"{self._source}: {key} is {self._values.get(key)!r}, which this family's blocks cannot express; "
+            f"it should be {expected}"
+        )
+
+    def rope_parameters(self, **more: Any) -> dict[str, Any]:
+        """Rotary positions as transformers 5 wants them, from the keys of 5 or of 4.
+
+        Raises:
+            ValueError: the base is missing, or the kind of scaling is unknown.
+        """
+        given = self.get("rope_parameters")
+        key = "rope_scaling" if given is None else "rope_parameters"
+        if given is None:
+            given = {"rope_theta": self.require("rope_theta"), **self.get("rope_scaling", {})}
+        parameters = {name: value for name, value in given.items() if name != "type"}
+        parameters.setdefault("rope_type", given.get("type", "default"))
+        if parameters["rope_type"] not in ROPE_TYPES:
+            raise ValueError(
+                f"{self._source}: {key} asks for rope type {parameters['rope_type']!r}; "
+                f"the blocks know {', '.join(ROPE_TYPES)}"
+            )
+        if parameters.get("rope_theta") is None:
+            parameters["rope_theta"] = self.require("rope_theta")
+        return parameters | more

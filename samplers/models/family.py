@@ -1,0 +1,85 @@
+"""What a family of models is: its names, special tokens and attention, and how its checkpoints become blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .configuration import CheckpointConfig
+from .key_table import KeyTable
+
+Attention = Literal["full", "block_causal", "prompt_first"]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedCheckpoint:
+    """A checkpoint that people can download.
+
+    Attributes:
+        name: its repository on the Hub.
+        parameters: how many, in billions.
+        licence: identifier on its model card; None where the card names none.
+    """
+
+    name: str
+    parameters: float
+    licence: str | None
+
+    @property
+    def memory_gb(self) -> float:
+        """Memory of the weights in bfloat16, in 10⁹ bytes; activations come on top."""
+        return 2 * self.parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """How to build the network that a config describes.
+
+    Attributes:
+        blocks: which of transformers' decoders, by the name of its module: "llama", "qwen2", "qwen3", "qwen3_moe" or
+            "glm4_moe".
+        config: keyword arguments of that decoder's config class.
+        table: names in the checkpoint → names in the network.
+        tied: whether the embedding is the output head too; None where the presence of a head in the file decides.
+        block_length: length of the blocks of block-causal attention.
+    """
+
+    blocks: str
+    config: dict[str, Any]
+    table: KeyTable
+    tied: bool | None
+    block_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One row of the table of families; the ids are those of the published checkpoints.
+
+    Attributes:
+        name: short name.
+        model_types: values of `model_type` in config.json.
+        architectures: values of `architectures[0]`; where two families share a model type, these decide.
+        attention: "full", "block_causal", or "prompt_first" (the prompt never looks at the answer).
+        mask_token_id, eos_token_id, vocab_size: of the published checkpoints; None where there is no fixed one.
+        stop_token_ids: end of text and end of turn.
+        block_length: length of a block; None where any will do.
+        shift: 1 where row i of the decoder's raw logits describes token i + 1, else 0.
+        paper: where the family comes from.
+        checkpoints: what is published.
+        blueprint: reads a config, and refuses what the blocks cannot express.
+    """
+
+    name: str
+    model_types: tuple[str, ...]
+    architectures: tuple[str, ...]
+    attention: Attention
+    mask_token_id: int | None
+    eos_token_id: int | None
+    stop_token_ids: tuple[int, ...]
+    vocab_size: int | None
+    block_length: int | None
+    paper: str
+    blueprint: Callable[[CheckpointConfig], Blueprint] = field(repr=False, compare=False)
+    shift: int = 0
+    checkpoints: tuple[PublishedCheckpoint, ...] = ()

@@ -1,0 +1,143 @@
+"""Masked language models of transformers, and models that bring their own Python files, behind the same interface."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .configuration import CheckpointConfig
+from .masks import token_positions
+from .network import DenoiserOutput
+from .sources import Source
+from .special_tokens import special_tokens
+
+
+class MaskedLanguageModel(nn.Module):
+    """A model of transformers with bidirectional attention; attributes as those of `DiffusionLanguageModel`."""
+
+    def __init__(self, model: Any, source: Source, config: CheckpointConfig) -> None:
+        super().__init__()
+        self.model = model
+        self.config = model.config
+        self.attention = "full"
+        self.block_length: int | None = None
+        self.shift = 0
+        self.vocab_size: int = model.config.vocab_size
+        self.name_or_path = source.name
+        self.revision = source.revision if source.directory is None else None
+        tokens = special_tokens(source, config, None, self.vocab_size)
+        self.mask_token_id, self.eos_token_id = tokens.mask_token_id, tokens.eos_token_id
+        self.pad_token_id, self.stop_token_ids = tokens.pad_token_id, tokens.stop_token_ids
+        self._takes = set(inspect.signature(model.forward).parameters)
+        # RoBERTa and its kin begin to count after the padding id.
+        embeddings = getattr(getattr(model, model.base_model_prefix, None), "embeddings", None)
+        offset = hasattr(embeddings, "create_position_ids_from_input_ids")
+        self._first_position: int = getattr(embeddings, "padding_idx", 0) + 1 if offset else 0
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids belong."""
+        device: torch.device = self.model.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the parameters."""
+        dtype: torch.dtype = self.model.dtype
+        return dtype
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Any = None,
+        logits_to_keep: int | Tensor | None = None,
+    ) -> DenoiserOutput:
+        """Logits aligned with `input_ids`; arguments as in `DiffusionLanguageModel.forward`, but no past.
+
+        Raises:
+            ValueError: a past is given.
+        """
+        if past_key_values is not None:
+            raise ValueError(f"{type(self.model).__name__} keeps no keys and values")
+        arguments: dict[str, Any] = {"attention_mask": attention_mask}
+        if position_ids is None and attention_mask is not None and attention_mask.dim() == 2:
+            position_ids = token_positions(attention_mask.bool())
+        if position_ids is not None and "position_ids" in self._takes:
+            arguments["position_ids"] = position_ids + self._first_position
+        logits = self.model(input_ids, **arguments).logits
+        if isinstance(logits_to_keep, Tensor):
+            logits = logits.index_select(1, logits_to_keep)
+        elif logits_to_keep:
+            logits = logits[:, -logits_to_keep:]
+        return DenoiserOutput(logits)
+
+
+def is_masked_language_model(config: CheckpointConfig) -> bool:
+    """Whether transformers has an `AutoModelForMaskedLM` for this config."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    return config.get("model_type") in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+def load_masked_language_model(
+    source: Source, config: CheckpointConfig, *, device: Any, **options: Any
+) -> MaskedLanguageModel:
+    """An `AutoModelForMaskedLM`.
+
+    Raises:
+        ValueError: the checkpoint lacks tensors that the model needs.
+    """
+    from transformers import AutoModelForMaskedLM
+
+    model, report = AutoModelForMaskedLM.from_pretrained(
+        _directory(source), output_loading_info=True, **_without_none(options)
+    )
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(f"{source.name} does not fit its config; tensors missing: {', '.join(missing[:6])}")
+    return MaskedLanguageModel(_moved(model, device, options), source, config).eval()
+
+
+def load_remote(source: Source, config: CheckpointConfig, *, device: Any, **options: Any) -> Any:
+    """A model built by the Python files of its own repository.
+
+    Raises:
+        ValueError: the repository names no class that gives logits.
+    """
+    import transformers
+
+    classes = config.get("auto_map", {})
+    name = next(
+        (name for name in ("AutoModelForMaskedLM", "AutoModelForCausalLM", "AutoModel") if name in classes), None
+    )
+    if name is None:
+        raise ValueError(f"{source.name!r} brings no model class of its own: auto_map in config.json names none")
+    model = getattr(transformers, name).from_pretrained(
+        source.name, revision=source.revision, trust_remote_code=True, **_without_none(options)
+    )
+    model = _moved(model, device, options).eval()
+    tokens = special_tokens(source, config, None, model.config.vocab_size)
+    for key in ("mask_token_id", "eos_token_id", "pad_token_id", "stop_token_ids"):
+        if getattr(model, key, None) is None:
+            setattr(model, key, getattr(tokens, key))
+    model.revision = source.revision
+    return model
+
+
+def _directory(source: Source) -> Path:
+    return source.files(["*.json", "*.safetensors", "*.txt", "*.model"])
+
+
+def _without_none(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _moved(model: Any, device: Any, options: dict[str, Any]) -> Any:
+    if options.get("device_map") is not None:
+        return model
+    return model.to(torch.get_default_device() if device is None else device)

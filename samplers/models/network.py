@@ -1,0 +1,177 @@
+"""A masked diffusion language model on transformers' blocks: any of the three kinds of attention, aligned logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .configuration import CheckpointConfig
+from .family import Attention
+from .masks import answer_starts, token_positions, visible_keys
+
+
+@dataclass
+class DenoiserOutput:
+    """What a network returns.
+
+    Attributes:
+        logits: (batch, length or rows kept, vocab), in the network's dtype.
+        past_key_values: the cache that was passed, extended by this call.
+    """
+
+    logits: Tensor
+    past_key_values: Any = None
+
+
+@dataclass
+class SpecialTokens:
+    """Token ids that a loaded model knows; None (or nothing) where neither its files nor its family name them."""
+
+    mask_token_id: int | None = None
+    eos_token_id: int | None = None
+    pad_token_id: int | None = None
+    stop_token_ids: tuple[int, ...] = ()
+
+
+class DiffusionLanguageModel(nn.Module):
+    """A decoder of transformers with the attention of a diffusion model, and logits aligned with the tokens.
+
+    Attributes:
+        config: the checkpoint's own config.
+        attention: "full", "block_causal" or "prompt_first"; see `samplers.models.masks.visible_keys`.
+        block_length: length of a block; may be set to another value where the checkpoint was trained for several.
+        shift: 1 where row i of the decoder's raw logits describes token i + 1; `forward` undoes it.
+        mask_token_id, eos_token_id, pad_token_id, stop_token_ids, vocab_size: of the checkpoint.
+        name_or_path, revision: where it was loaded from; the revision is the commit on the Hub.
+    """
+
+    #: Takes a `samplers.caches.KeyValueBuffer`.
+    keeps_keys = True
+
+    def __init__(
+        self,
+        blocks: Any,
+        config: CheckpointConfig,
+        *,
+        attention: Attention,
+        block_length: int | None = None,
+        shift: int = 0,
+    ) -> None:
+        super().__init__()
+        self.model = blocks
+        where = blocks.embed_tokens.weight.device
+        self.lm_head = nn.Linear(blocks.config.hidden_size, blocks.config.vocab_size, bias=False, device=where)
+        # Transformers' decoders are causal unless both say otherwise.
+        blocks.config.is_causal = False
+        for module in blocks.modules():
+            if hasattr(module, "is_causal"):
+                module.is_causal = False
+        self.config = config
+        self.attention: Attention = attention
+        self.block_length = block_length
+        self.shift = shift
+        self.vocab_size: int = blocks.config.vocab_size
+        self.answer_start_token_id: int | None = config.get("answer_start_token_id")
+        self.name_or_path = ""
+        self.revision: str | None = None
+        self.set_special_tokens(SpecialTokens())
+
+    def set_special_tokens(self, tokens: SpecialTokens) -> None:
+        """Take over the ids of `tokens`."""
+        self.mask_token_id, self.eos_token_id = tokens.mask_token_id, tokens.eos_token_id
+        self.pad_token_id, self.stop_token_ids = tokens.pad_token_id, tokens.stop_token_ids
+
+    @property
+    def device(self) -> torch.device:
+        """Where the embedding lies, and so where token ids belong."""
+        device: torch.device = self.model.embed_tokens.weight.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the embedding."""
+        dtype: torch.dtype = self.model.embed_tokens.weight.dtype
+        return dtype
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Any = None,
+        logits_to_keep: int | Tensor | None = None,
+        prompt_length: int | Tensor | None = None,
+        aligned: bool = True,
+    ) -> DenoiserOutput:
+        """Logits for `input_ids`.
+
+        Args:
+            input_ids: (batch, length), long.
+            attention_mask: (batch, past + length), 1 for tokens and 0 for padding on either side; or a finished mask
+                (batch or 1, 1, length, keys), True where a query may look, which replaces the model's own.
+            position_ids: (batch, length), long; by default the real tokens are counted.
+            past_key_values: a cache as transformers' attention calls it. Its keys come before those of `input_ids`,
+                and for block-causal attention end with a whole block.
+            logits_to_keep: indices of the rows wanted, (rows,), long; or how many of the last ones.
+            prompt_length: for "prompt_first": where the answer starts, padding and past included, one number or
+                (batch,). By default after the last `answer_start_token_id` of each row; with a past, that everything
+                in `input_ids` is answer.
+            aligned: whether row i of the logits describes token i. False gives the raw rows: row i describes token
+                i + `shift`.
+
+        Raises:
+            ValueError: aligned logits are asked of a shifted model that is given a past: its first row describes a
+                token before `input_ids`.
+        """
+        length = input_ids.shape[1]
+        past = 0 if past_key_values is None else past_key_values.get_seq_length()
+        if aligned and self.shift and past:
+            raise ValueError(
+                "the first row of a shifted model belongs to the past; ask for the raw rows: aligned=False"
+            )
+        real = None
+        if attention_mask is not None and attention_mask.dim() == 2:
+            real = attention_mask.to(device=input_ids.device, dtype=torch.bool)
+        if position_ids is None:
+            if real is None:
+                position_ids = torch.arange(past, past + length, device=input_ids.device)[None]
+            else:
+                position_ids = token_positions(real)[:, past:]
+        mask = attention_mask
+        if mask is None or mask.dim() == 2:
+            if self.attention == "prompt_first" and prompt_length is None:
+                if past:
+                    prompt_length = past
+                elif self.answer_start_token_id is not None:
+                    prompt_length = answer_starts(input_ids, self.answer_start_token_id)
+            mask = visible_keys(
+                self.attention,
+                queries=(past, past + length),
+                keys=past + length,
+                real=real,
+                block_length=self.block_length,
+                prompt_length=prompt_length,
+                device=input_ids.device,
+            )
+        if mask is not None and self.model.config._attn_implementation == "eager" and mask.dtype == torch.bool:
+            mask = torch.zeros_like(mask, dtype=self.dtype).masked_fill(~mask, torch.finfo(self.dtype).min)
+        hidden = self.model(
+            input_ids=input_ids,
+            attention_mask=mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            use_cache=False,
+        ).last_hidden_state
+        return DenoiserOutput(self.lm_head(self._rows(hidden, logits_to_keep, aligned)), past_key_values)
+
+    def _rows(self, hidden: Tensor, keep: int | Tensor | None, aligned: bool) -> Tensor:
+        shift = self.shift if aligned else 0
+        if isinstance(keep, Tensor):
+            # Row 0 of a shifted model is all there is for token 0.
+            return hidden.index_select(1, (keep - shift).clamp(min=0) if shift else keep)
+        if shift:
+            hidden = torch.cat([hidden[:, :1], hidden[:, :-1]], dim=1)
+        return hidden if not keep else hidden[:, -keep:]

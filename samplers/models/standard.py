@@ -1,0 +1,60 @@
+"""What the families that keep transformers' own names and keys have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .configuration import CheckpointConfig
+from .key_table import Expert, Rows
+
+EMBEDDING: dict[str, str | Rows | Expert] = {"model.embed_tokens.weight": "model.embed_tokens.weight"}
+OUTPUT: dict[str, str | Rows | Expert] = {"model.norm.weight": "model.norm.weight", "lm_head.weight": "lm_head.weight"}
+ATTENTION: dict[str, str | Rows | Expert] = {
+    f"model.layers.{{i}}.self_attn.{name}": f"model.layers.{{i}}.self_attn.{name}"
+    for name in (
+        *(f"{projection}_proj.{kind}" for projection in "qkvo" for kind in ("weight", "bias")),
+        "q_norm.weight",
+        "k_norm.weight",
+    )
+}
+NORMS: dict[str, str | Rows | Expert] = {
+    f"model.layers.{{i}}.{name}.weight": f"model.layers.{{i}}.{name}.weight"
+    for name in ("input_layernorm", "post_attention_layernorm")
+}
+DENSE: dict[str, str | Rows | Expert] = {
+    f"model.layers.{{i}}.mlp.{name}_proj.weight": f"model.layers.{{i}}.mlp.{name}_proj.weight"
+    for name in ("gate", "up", "down")
+}
+EXPERTS: dict[str, str | Rows | Expert] = {
+    "model.layers.{i}.mlp.experts.{e}.gate_proj.weight": Expert("model.layers.{i}.mlp.experts.gate_up_proj", 0, 2),
+    "model.layers.{i}.mlp.experts.{e}.up_proj.weight": Expert("model.layers.{i}.mlp.experts.gate_up_proj", 1, 2),
+    "model.layers.{i}.mlp.experts.{e}.down_proj.weight": Expert("model.layers.{i}.mlp.experts.down_proj"),
+}
+#: Qwen2's and Qwen3's names; a row whose parameter a network does not have (a bias, a norm) does not count.
+QWEN = EMBEDDING | ATTENTION | NORMS | DENSE | OUTPUT
+
+
+def decoder_config(config: CheckpointConfig) -> dict[str, Any]:
+    """The keys that all of transformers' decoders share, from a config that names them as transformers does.
+
+    Raises:
+        ValueError: a key is missing, or asks for what the blocks cannot express.
+    """
+    config.only("hidden_act", "silu")
+    config.only("use_sliding_window", False)
+    if any(kind != "full_attention" for kind in config.get("layer_types", [])):
+        raise config.refusal("layer_types", "'full_attention' for every layer")
+    heads = config.require("num_attention_heads")
+    return {
+        "vocab_size": config.require("vocab_size"),
+        "hidden_size": config.require("hidden_size"),
+        "intermediate_size": config.get("intermediate_size"),
+        "num_hidden_layers": config.require("num_hidden_layers"),
+        "num_attention_heads": heads,
+        "num_key_value_heads": config.get("num_key_value_heads", heads),
+        "max_position_embeddings": config.get("max_position_embeddings", 32768),
+        "rms_norm_eps": config.require("rms_norm_eps"),
+        "rope_parameters": config.rope_parameters(),
+        "tie_word_embeddings": False,
+        "attention_dropout": 0.0,
+    }
