@@ -56,11 +56,10 @@ def save_character_tokenizer(directory: Path, *, size: int, places: dict[int, st
             taken[number] = left.pop(0)
     vocabulary = {token: number for number, token in taken.items()}
     backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<|unknown|>"))
-    backend.pre_tokenizer = pre_tokenizers.Split(Regex("(?s)."), behavior="isolated")
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
     backend.decoder = decoders.Fuse()
-    PreTrainedTokenizerFast(tokenizer_object=backend, **_special(), chat_template=CHAT_TEMPLATE).save_pretrained(
-        directory
-    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, **_special(), chat_template=CHAT_TEMPLATE)
+    tokenizer.save_pretrained(directory)
 
 
 def save_bert(directory: Path, *, context: int = 1024, **tokenizer: Any) -> Path:
@@ -117,10 +116,12 @@ def save_reference(directory: Path, **config: Any) -> Path:
 
 
 def copy_golden(checkpoint: Path, directory: Path) -> Path:
-    """A recorded tiny checkpoint with a tokenizer, which it lacks."""
+    """A recorded tiny checkpoint with a tokenizer, which it lacks, and a context with room for one token a letter."""
     shutil.copytree(checkpoint, directory, ignore=shutil.ignore_patterns("cases.*"))
     cases = json.loads((checkpoint / "cases.json").read_text())
     config = json.loads((checkpoint / "config.json").read_text())
+    longer = {key: 1024 for key in ("max_position_embeddings", "max_sequence_length") if key in config}
+    (directory / "config.json").write_text(json.dumps(config | longer))
     end = config.get("eos_token_id", cases["pad_token_id"])
     end = end[0] if isinstance(end, list) else end
     places = {cases["mask_token_id"]: "<|mask|>", end: "<|end|>"}
