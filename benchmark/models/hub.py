@@ -198,8 +198,20 @@ class HubModel:
             )
         if getattr(model, "mask_token_id", None) is None:
             raise ValueError(f"{self.name} names no mask token, neither in its config nor in its tokenizer")
-        if self.options.compile:
-            model.compile(dynamic=True)
+        return self._compiled(model) if self.options.compile else model
+
+    def _compiled(self, model: Any) -> Any:
+        """The model with its forward pass compiled, which is tried at once: it fails where there is no compiler."""
+        import torch
+
+        model.compile(dynamic=True)
+        try:
+            with torch.no_grad():
+                model(torch.full((1, 8), model.mask_token_id, device=getattr(model, "device", None)))
+        except Exception as error:
+            # Compilers raise what they like; what they say is the last thing a user can act on.
+            first = next(iter(str(error).splitlines()), "")
+            raise ValueError(f"--compile: torch cannot compile {self.name} here ({first})") from error
         return model
 
     def _input_device(self) -> Any:
