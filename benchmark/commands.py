@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,24 +18,24 @@ from .settings import RunSettings, package_version, parse_schedulers
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .models import BenchmarkModel
-    from .runner import Job, Runner
+    from .models import BenchmarkModel, ModelOptions
 
-_KINDS = ("tasks", "schedulers", "models")
 _RECORDED_PACKAGES = ("torch", "diffusers", "transformers", "datasets", "evaluate", "numpy")
 
 
 def run_benchmark(
     *,
     models: list[str],
+    options: ModelOptions,
     task_patterns: list[str],
     specifications: list[str],
     samples: int | None,
+    full: bool,
     block_length: int | None,
     max_new_tokens: int | None,
     temperature: float | None,
     seed: int,
-    batch_size: int,
+    batch_size: int | None,
     output: Path | None,
     fresh: bool,
     results: Path,
@@ -45,34 +46,53 @@ def run_benchmark(
         ValueError: something named does not exist, a model cannot do a task, or the directory holds another run or is
             in use. Nothing is written then.
     """
-    from .models import load_model
+    from .models import default_models, reference
+    from .selection import select
 
     keep_freed_memory()
-    loaded = [load_model(name) for name in models]
-    tasks = resolve_tasks(task_patterns)
-    rows = {task: load_rows(task, samples) for task in tasks}
-    token_counts = {task: max_new_tokens or rows[task][0]["max_new_tokens"] for task in tasks}
+    if not models and not reference.is_here():
+        click.echo(f"the reference model is not here (no weights in {reference.DIRECTORY}); running the ideal model")
+    quick = not models and not full and reference.is_here()
+    loaded = _load_models(models or default_models(), options)
+    chosen = select(task_patterns, specifications, samples, quick=quick)
+    tasks = resolve_tasks(chosen.tasks)
+    rows = {task: load_rows(task, chosen.samples) for task in tasks}
     settings = RunSettings(
-        models=tuple(models),
+        models=tuple(model.name for model in loaded),
         tasks=tuple(tasks),
-        schedulers=parse_schedulers(specifications, token_counts, block_length),
-        samples=samples,
+        schedulers=(),
+        samples=chosen.samples,
         seed=seed,
         temperature=temperature,
         max_new_tokens=max_new_tokens,
         checksums=_checksums(rows),
+        model_records={model.name: model.record() for model in loaded},
     )
+    token_counts = {task: max(settings.new_tokens(model, rows[task]) for model in loaded) for task in tasks}
+    settings = replace(settings, schedulers=parse_schedulers(chosen.schedulers, token_counts, block_length))
     store = RunStore(output or results / settings.directory_name)
+    notices: list[str] = []
     if not _holds_run(store, settings, fresh):
-        _check_models(loaded, rows, token_counts)
+        notices = _check_models(loaded, rows, settings)
     with store.lock():
         # Once more: another process may have begun a run since.
         if not _holds_run(store, settings, fresh):
             if fresh:
                 store.clear()
-            store.write_settings({**settings.as_dict(), "format": 1, "versions": _versions()})
-        _run_missing(store, settings, rows, batch_size)
+            entry = {**settings.as_dict(), "format": 1, "versions": _versions(), "notices": notices, "devices": {}}
+            store.write_settings(entry)
+        _run_missing(store, settings, rows, loaded, batch_size)
     show_report(store.directory)
+
+
+def _load_models(names: list[str], options: ModelOptions) -> list[BenchmarkModel]:
+    from .models import HubModel, load_model
+
+    loaded = [load_model(name, options) for name in names]
+    on_the_hub = any(isinstance(model, HubModel) and model.on_the_hub for model in loaded)
+    if options.revision is not None and not on_the_hub:
+        raise ValueError(f"--revision {options.revision}: none of the models comes from the Hub, so none has revisions")
+    return loaded
 
 
 def show_report(directory: Path) -> None:
@@ -100,66 +120,24 @@ def show_report(directory: Path) -> None:
     )
 
 
-def show_lists(what: str | None) -> None:
-    """Print the tasks, schedulers and models that can be named, or one of the three."""
-    from rich import box
-    from rich.table import Table
-
-    console = _console()
-    for kind in _KINDS:
-        if what in (None, kind):
-            columns, entries = _list(kind)
-            table = Table(*columns, title=kind, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-            for entry in entries:
-                table.add_row(*entry)
-            console.print(table)
-
-
-def _list(kind: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows of one of the lists; only that of schedulers has to import them."""
-    if kind == "tasks":
-        import hub_dataset
-
-        default = set(hub_dataset.default_task_names())
-        tasks = [hub_dataset.task_info(name) for name in hub_dataset.config_names()]
-        return ("task", "rows", "new tokens", "default"), [
-            (task.name, str(task.rows), str(task.max_new_tokens), "yes" if task.name in default else "")
-            for task in tasks
-        ]
-    if kind == "schedulers":
-        from samplers import scheduler_names
-
-        return ("scheduler", "parameters"), [(name, _parameters(name)) for name in scheduler_names()]
-    from .models import DESCRIPTIONS
-
-    return ("model", "what it is"), list(DESCRIPTIONS.items())
-
-
-def _parameters(scheduler: str) -> str:
-    import inspect
-
-    from samplers import scheduler_class
-
-    return ", ".join(
-        parameter.name if parameter.default is None else f"{parameter.name}={parameter.default}"
-        for parameter in inspect.signature(scheduler_class(scheduler).__init__).parameters.values()
-        if parameter.name != "self"
-    )
-
-
 def _checksums(rows: dict[str, list[Row]]) -> dict[str, str]:
     import hub_dataset
 
     return {task: hub_dataset.checksum(rows[task]) for task in rows}
 
 
-def _check_models(models: list[BenchmarkModel], rows: dict[str, list[Row]], token_counts: dict[str, int]) -> None:
+def _check_models(models: list[BenchmarkModel], rows: dict[str, list[Row]], settings: RunSettings) -> list[str]:
+    """Lines on what models can do in part only."""
+    notices = []
     for model in models:
         for task in rows:
             try:
-                model.check_task(rows[task], token_counts[task])
+                notice = model.check_task(rows[task], settings.new_tokens(model, rows[task]))
             except ValueError as error:
                 raise ValueError(f"{model.name} on {task}: {error}") from error
+            if notice is not None:
+                notices.append(f"{model.name} on {task}: {notice}")
+    return notices
 
 
 def _holds_run(store: RunStore, settings: RunSettings, fresh: bool) -> bool:
@@ -196,12 +174,28 @@ def _holds_run(store: RunStore, settings: RunSettings, fresh: bool) -> bool:
 def _compare(directory: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     for key, value in wanted.items():
         there = found.get(key)
+        if key == "models" and there != value:
+            _compare_models(directory, there, value)
         if there != value:
             short = not isinstance(value, list | dict) and not isinstance(there, list | dict)
             difference = f"{key} is {_in_words(there)} there, {_in_words(value)} here" if short else f"other {key}"
             raise ValueError(
                 f"{directory} holds another run ({difference}); choose another --output, or --fresh to replace it"
             )
+
+
+def _compare_models(directory: Path, found: Any, wanted: list[Any]) -> None:
+    """Name what differs in a model of the same name; other names are for the caller."""
+    there = {entry["name"]: entry for entry in found if isinstance(entry, dict)}
+    here = {entry["name"]: entry for entry in wanted if isinstance(entry, dict)}
+    for name in there.keys() & here.keys():
+        for key in there[name].keys() | here[name].keys():
+            old, new = there[name].get(key), here[name].get(key)
+            if old != new:
+                difference = f"{key} of {name} is {_in_words(old)} there, {_in_words(new)} here"
+                raise ValueError(
+                    f"{directory} holds another run ({difference}); choose another --output, or --fresh to replace it"
+                )
 
 
 def _in_words(value: Any) -> str:
@@ -218,63 +212,46 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _run_missing(store: RunStore, settings: RunSettings, rows: dict[str, list[Row]], batch_size: int) -> None:
+def _run_missing(
+    store: RunStore,
+    settings: RunSettings,
+    rows: dict[str, list[Row]],
+    models: list[BenchmarkModel],
+    batch_size: int | None,
+) -> None:
+    from .progress import shown_progress
     from .runner import Runner
 
-    runner = Runner(settings, store, rows, batch_size=batch_size)
+    runner = Runner(settings, store, rows, models, batch_size=batch_size)
     jobs, finished = runner.jobs()
     console = _console()
     before = sum(finished.values())
     total = before + sum(len(job.pending) for job in jobs)
     console.print(f"run directory: {store.directory}", soft_wrap=True, markup=False)
+    for line in store.read_settings().get("notices", ()):
+        console.print(line, soft_wrap=True, markup=False)
     if not jobs:
         console.print(f"all {total} settings are on disk")
         return
     if before:
         console.print(f"{before} of {total} settings are on disk; going on with the rest")
+    _record_devices(store, [model for model in models if any(job.model is model for job in jobs)])
     try:
-        _run_with_progress(console, runner, jobs, before, total)
+        with shown_progress(console, jobs, before) as progress:
+            runner.run(jobs, progress)
     except KeyboardInterrupt:
         console.print("stopped; what is finished is kept, and the same command goes on from here")
         raise click.exceptions.Abort from None
 
 
-def _run_with_progress(console: Console, runner: Runner, jobs: list[Job], before: int, total: int) -> None:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("settings"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    left: dict[str, int] = {}
-    for job in jobs:
-        left[job.task] = left.get(job.task, 0) + len(job.pending)
-    done = before
-    # A file is no place for a bar; a line per task shows there that something happens.
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        shown = bar.add_task("decoding", total=total, completed=before)
-
-        def advance(task: str, count: int) -> None:
-            nonlocal done
-            done += count
-            left[task] -= count
-            bar.update(shown, advance=count, description=task)
-            if left[task] == 0 and not console.is_terminal:
-                console.print(f"{task}: done; {done} of {total} settings are on disk")
-
-        runner.run(jobs, advance)
-        bar.update(shown, description="decoding")
+def _record_devices(store: RunStore, models: list[BenchmarkModel]) -> None:
+    """Add to the settings what the models run on now; a run may go on on another machine."""
+    entry = store.read_settings()
+    devices = dict(entry.get("devices", {}))
+    for model in models:
+        devices[model.name] = list(dict.fromkeys([*devices.get(model.name, []), model.place()]))
+    if devices != entry.get("devices"):
+        store.write_settings({**entry, "devices": devices})
 
 
 def _console() -> Console:

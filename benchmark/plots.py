@@ -13,6 +13,7 @@ from benchmark.families import Family
 from benchmark.results import PLOTS, file_name, write_atomically
 from benchmark.summary import PB_SCORES, Point, Summary
 from benchmark.tables import UNFINISHED, number, setting_name
+from benchmark.theory_plots import draw_panels, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,10 +66,16 @@ def plot_path(task: str) -> str:
     return f"{file_name(task)}{'.task' if task in _RESERVED else ''}.png"
 
 
+def theory_plot_path(task: str) -> str:
+    """Name of the plot that sets a task's measured points beside its closed forms."""
+    return f"{file_name(task)}.theory.png"
+
+
 def write_plots(summary: Summary, directory: Path) -> list[Path]:
     """Draw everything that the summary has points for into `directory`/plots, and return the files.
 
-    One file per task, `mean.png` with the mean over all tasks and PBx, `overview.png` with all tasks side by side.
+    One file per task, and one more where closed forms are known that depend on the speed; `mean.png` with the mean over
+    all tasks and PBx; `overview.png` with all tasks side by side.
     A plot of an earlier report that nothing is drawn for now is removed.
     """
     folder = directory / PLOTS
@@ -86,6 +93,10 @@ def write_plots(summary: Summary, directory: Path) -> list[Path]:
             write_atomically(folder / name, buffer.getvalue())
             written.append(folder / name)
 
+        for task in summary.tasks:
+            if found := panels(summary, task):
+                draw_panels(figure, summary, task, found)
+                save(theory_plot_path(task))
         drawn = [(task, curves) for task in summary.tasks if (curves := _task_curves(summary, task))]
         for task, curves in drawn:
             _draw_single(figure, summary, curves, task)
@@ -97,7 +108,7 @@ def write_plots(summary: Summary, directory: Path) -> list[Path]:
         if drawn:
             _draw_overview(figure, summary, drawn)
             save("overview.png")
-    for name in (*map(plot_path, summary.tasks), "mean.png", "overview.png"):
+    for name in (*map(plot_path, summary.tasks), *map(theory_plot_path, summary.tasks), "mean.png", "overview.png"):
         if folder / name not in written:
             (folder / name).unlink(missing_ok=True)
     return written

@@ -14,6 +14,7 @@ from benchmark.plots import write_plots
 from benchmark.results import RunStore, write_atomically
 from benchmark.summary import PB_SCORES, Oracle, Point, Summary, summarise
 from benchmark.tables import mean_tables, missing_line, notes, task_statistics_tables, task_tables
+from benchmark.theory_plots import panels
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -108,6 +109,17 @@ def summary_json(summary: Summary) -> dict[str, Any]:
             for key in per_task
             if key in summary.oracles
         ],
+        "closed_forms": [
+            {
+                "task": task,
+                "scheduler": panel.scheduler,
+                "greedy": form.greedy,
+                "points": [[_rounded(value) for value in point] for point in form.points],
+            }
+            for task in summary.tasks
+            for panel in panels(summary, task)
+            for form in panel.forms
+        ],
         "order_preference": [
             {"model": model, "task": task, "scheduler": scheduler, "slope": _rounded(slope)}
             for (model, task, scheduler), slope in summary.order_preference.items()
@@ -127,6 +139,7 @@ def _point_json(point: Point) -> dict[str, Any]:
         "score_strict": _rounded(point.score_strict),
         "tokens_per_step": _rounded(point.tokens_per_step),
         "num_forward_passes": _rounded(point.num_forward_passes),
+        "item_tokens_per_step": _rounded(point.item_tokens_per_step),
         "samples": point.samples,
     }
 

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any
+from typing import Any, Protocol
 
 from .data import Row
-from .models import BenchmarkModel, TaskModel, load_model
+from .decoding import Notice, TaskDecoder
+from .models import BenchmarkModel
 from .results import RunStore
 from .settings import RunSettings, SchedulerSetting
 
 METRIC = Path(__file__).resolve().parent.parent / "metrics" / "parallelbench"
-DEFAULT_BATCH_SIZE = 100
-
-#: Called with a task and the number of its settings that have just been finished, by one thread at a time.
-Progress = Callable[[str, int], None]
 
 
 class Stopped(Exception):
@@ -43,14 +39,34 @@ class Job:
     pending: list[SchedulerSetting]
 
 
+class Progress(Protocol):
+    """Is told how a run goes, by one thread at a time."""
+
+    def setting_done(self, job: Job) -> None:
+        """Another setting of the job is on disk."""
+        ...
+
+    def batch_done(self, job: Job, rows: int, tokens: int, seconds: float) -> None:
+        """Some rows of a setting have been decoded, `tokens` tokens in all."""
+        ...
+
+    def notice(self, line: str) -> None:
+        """Something that the user should know, and that stops nothing."""
+        ...
+
+
 class Runner:
     """Runs one benchmark run into its store.
+
+    Models that are `concurrent` decode their tasks side by side. The others have the device to themselves: they are
+    loaded one after the other, and each does one task after the other.
 
     Args:
         settings: what to run.
         store: where results go; the caller holds its lock.
         rows: task → its rows.
-        batch_size: rows per forward pass; does not change the results.
+        models: the models of the settings, in their order.
+        batch_size: rows per forward pass; does not change the results. None: as many as each model has memory for.
         workers: tasks decoded at the same time, each in a thread of its own; by default as many as torch has threads.
     """
 
@@ -59,34 +75,37 @@ class Runner:
         settings: RunSettings,
         store: RunStore,
         rows: dict[str, list[Row]],
+        models: Sequence[BenchmarkModel],
         *,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
         workers: int | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
         self.rows = rows
+        self.models = list(models)
         self.batch_size = batch_size
         self.workers = workers
         self._stop = Event()
         self._scoring = Lock()
         self._reporting = Lock()
         self._metric: Any = None
+        # What a model came down to when memory ran out on an earlier task.
+        self._fitting: dict[str, int] = {}
 
     def jobs(self) -> tuple[list[Job], dict[str, int]]:
         """What remains to be run, the longest jobs first, and per task how many settings were finished before."""
         jobs: list[Job] = []
         finished = dict.fromkeys(self.settings.tasks, 0)
-        for name in self.settings.models:
-            model = load_model(name)
+        for model in self.models:
             for task in self.settings.tasks:
                 rows = self.rows[task]
                 ids = [row["id"] for row in rows]
                 wanted = [s for s in self.settings.schedulers if s.tasks is None or task in s.tasks]
-                pending = [s for s in wanted if not self.store.has_samples(name, task, s.label, ids)]
+                pending = [s for s in wanted if not self.store.has_samples(model.name, task, s.label, ids)]
                 finished[task] += len(wanted) - len(pending)
                 if pending:
-                    jobs.append(Job(model, task, rows, self._max_new_tokens(rows), pending))
+                    jobs.append(Job(model, task, rows, self.settings.new_tokens(model, rows), pending))
         jobs.sort(key=lambda job: -job.max_new_tokens * len(job.pending))
         return jobs, finished
 
@@ -97,15 +116,28 @@ class Runner:
             KeyboardInterrupt: the user interrupted the run.
             ValueError: a model cannot do a task, or a scheduler refuses its input.
         """
+        import torch
+
+        threads = torch.get_num_threads()
+        together = [job for job in jobs if job.model.concurrent]
+        self._run_side_by_side(together, progress, min(self.workers or threads, len(together)))
+        for model in self.models:
+            alone = [job for job in jobs if job.model is model and not model.concurrent]
+            try:
+                self._run_side_by_side(alone, progress, min(1, len(alone)))
+            finally:
+                model.release()
+
+    def _run_side_by_side(self, jobs: Sequence[Job], progress: Progress, workers: int) -> None:
         if not jobs:
             return
         import torch
 
         threads = torch.get_num_threads()
-        workers = min(self.workers or threads, len(jobs))
         # One thread per task beats several threads per operation: the tensors are small.
         torch.set_num_threads(max(1, threads // workers))
         try:
+            # Threads even for one job at a time: the main thread is free for Ctrl-C then.
             with ThreadPoolExecutor(workers) as pool:
                 futures = [pool.submit(self._run_job, job, progress) for job in jobs]
                 try:
@@ -122,62 +154,47 @@ class Runner:
         finally:
             torch.set_num_threads(threads)
 
-    def _max_new_tokens(self, rows: Sequence[Row]) -> int:
-        return self.settings.max_new_tokens or max(row["max_new_tokens"] for row in rows)
-
     def _run_job(self, job: Job, progress: Progress) -> None:
+        def watch(rows: int, tokens: int, seconds: float) -> None:
+            with self._reporting:
+                progress.batch_done(job, rows, tokens, seconds)
+
+        def notice(line: str) -> None:
+            with self._reporting:
+                progress.notice(line)
+
         try:
-            prepared = job.model.for_task(job.rows, job.max_new_tokens)
-            batches = self._batches(job, prepared)
+            decoder = self._decoder(job, notice)
+            temperature = self.settings.temperature
             for setting in job.pending:
-                samples = self._decode(job, prepared, batches, setting)
+                samples = decoder.decode(
+                    setting.build(job.model.default_temperature if temperature is None else temperature),
+                    label=setting.label,
+                    block_length=setting.block_length,
+                    callback=self._check_stop,
+                    watch=watch,
+                )
                 self.store.write_samples(job.model.name, job.task, setting.label, self._score(job.rows, samples))
                 with self._reporting:
-                    progress(job.task, 1)
+                    progress.setting_done(job)
+            if decoder.has_shrunk:
+                self._fitting[job.model.name] = decoder.batch_size
         except Stopped:
             return
         except ValueError as error:
             raise ValueError(f"{job.model.name} on {job.task}: {error}") from error
 
-    def _batches(self, job: Job, prepared: TaskModel) -> list[tuple[list[Row], Any]]:
-        """Rows with their encoded prompts. Every setting needs them, and encoding takes as long as decoding does."""
-        starts = range(0, len(job.rows), self.batch_size)
-        batches = [job.rows[start : start + self.batch_size] for start in starts]
-        return [(batch, encode_prompts(prepared.tokenizer, batch)) for batch in batches]
-
-    def _decode(
-        self, job: Job, prepared: TaskModel, batches: list[tuple[list[Row], Any]], setting: SchedulerSetting
-    ) -> list[dict[str, Any]]:
-        """Predictions and forward passes of all rows under one setting, in the order of the rows."""
-        from samplers import generate
-
-        temperature = self.settings.temperature
-        scheduler = setting.build(job.model.default_temperature if temperature is None else temperature)
-        samples: list[dict[str, Any]] = []
-        for batch, inputs in batches:
-            output = generate(
-                prepared.model,
-                inputs["input_ids"],
-                attention_mask=inputs["attention_mask"],
-                scheduler=scheduler,
-                max_new_tokens=job.max_new_tokens,
-                block_length=setting.block_length,
-                generator=[noise_source(self.settings.seed, row["id"], setting.label) for row in batch],
-                callback_on_step_end=self._check_stop,
-            )
-            answers = output.sequences[:, inputs["input_ids"].shape[1] :].tolist()
-            for row, tokens, passes in zip(batch, answers, output.num_forward_passes.tolist(), strict=True):
-                samples.append(
-                    {
-                        "id": row["id"],
-                        "length": row["length"],
-                        "prediction": decode_answer(prepared.tokenizer, tokens),
-                        "num_tokens": len(tokens),
-                        "num_forward_passes": passes,
-                        "tokens_per_step": len(tokens) / passes,
-                    }
-                )
-        return samples
+    def _decoder(self, job: Job, notice: Notice) -> TaskDecoder:
+        """The model made ready, with prompts encoded once: that takes as long as decoding a setting does."""
+        prepared = job.model.for_task(job.rows, job.max_new_tokens)
+        decoder = TaskDecoder(
+            job.model, prepared, job.rows, job.max_new_tokens, self.batch_size or 1, self.settings.seed, notice
+        )
+        if self.batch_size is None:
+            decoder.batch_size = job.model.batch_size(prepared, decoder.longest_prompt, job.max_new_tokens)
+        if not job.model.concurrent:
+            decoder.batch_size = min(decoder.batch_size, self._fitting.get(job.model.name, decoder.batch_size))
+        return decoder
 
     def _check_stop(self, step: int, timestep: Any, tensors: dict[str, Any]) -> None:
         if self._stop.is_set():
@@ -228,33 +245,3 @@ def _evaluate_cache() -> str:
             else:
                 os.environ[name] = before
     return directory
-
-
-def encode_prompts(tokenizer: Any, rows: Sequence[Row]) -> Any:
-    """Chat prompts as a batch padded on the left: `input_ids` and `attention_mask`, (batch, prompt)."""
-    return tokenizer.apply_chat_template(
-        [row["messages"] for row in rows],
-        add_generation_prompt=True,
-        tokenize=True,
-        padding=True,
-        padding_side="left",
-        return_dict=True,
-        return_tensors="pt",
-    )
-
-
-def decode_answer(tokenizer: Any, tokens: list[int]) -> str:
-    """The text of an answer up to its first end token."""
-    end = tokenizer.eos_token_id
-    if end in tokens:
-        tokens = tokens[: tokens.index(end)]
-    text: str = tokenizer.decode(tokens, skip_special_tokens=True)
-    return text
-
-
-def noise_source(seed: int, row_id: str, label: str) -> Any:
-    """The row's own random generator: the same whatever batch the row is in, another for every setting."""
-    import torch
-
-    digest = hashlib.sha256(f"{seed}/{row_id}/{label}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

@@ -8,6 +8,7 @@ from zlib import crc32
 
 import numpy as np
 
+from benchmark.closed_forms import AnswerTokens, item_tokens_per_step
 from benchmark.families import Family, Setting, group_families
 from benchmark.results import RunStore, model_names
 from benchmark.statistics import (
@@ -27,7 +28,10 @@ _ORDER_K = 2
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One point of a trade-off curve, means over samples; scores are percentages with a 95 % bootstrap interval."""
+    """One point of a trade-off curve, means over samples; scores are percentages with a 95 % bootstrap interval.
+
+    `item_tokens_per_step` is that of `benchmark.closed_forms`, None where it has none and for means over tasks.
+    """
 
     score: float
     low: float
@@ -36,6 +40,7 @@ class Point:
     tokens_per_step: float
     num_forward_passes: float
     samples: int
+    item_tokens_per_step: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class Summary:
     which no such setting is missing, and gives for each x of PBx tokens per step, or None where the mean over the
     tasks is always lower. `oracles` and `parallelizability` have (model, task, family), only families that are
     complete on the task; `mean_oracles`, the mean of `oracles` over the tasks, has (model, family).
-    `order_preference` has (model, task, scheduler).
+    `order_preference` has (model, task, scheduler). `lengths` has task → the length of each of its questions.
     """
 
     settings: dict[str, Any]
@@ -71,6 +76,7 @@ class Summary:
     mean_oracles: dict[tuple[str, str], Oracle] = field(default_factory=dict)
     parallelizability: dict[tuple[str, str, str], float | None] = field(default_factory=dict)
     order_preference: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    lengths: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[str]:
@@ -112,6 +118,8 @@ class _Samples:
     tokens_per_step: FloatArray
     num_forward_passes: FloatArray
     num_tokens: FloatArray
+    lengths: tuple[Any, ...]
+    items: list[AnswerTokens] | None
 
 
 def _load(store: RunStore, model: str, task: str, label: str) -> _Samples | None:
@@ -132,7 +140,16 @@ def _load(store: RunStore, model: str, task: str, label: str) -> _Samples | None
         tokens_per_step=column(row["tokens_per_step"] for row in rows),
         num_forward_passes=column(row["num_forward_passes"] for row in rows),
         num_tokens=column(row["num_tokens"] for row in rows),
+        lengths=tuple(row.get("length") for row in rows),
+        items=_answer_tokens(rows),
     )
+
+
+def _answer_tokens(rows: list[dict[str, Any]]) -> list[AnswerTokens] | None:
+    """None where a run of an earlier version did not count them."""
+    counts = [(row["num_tokens"], row.get("num_answer_tokens"), row.get("num_item_tokens")) for row in rows]
+    known = [AnswerTokens(window, answer, items) for window, answer, items in counts if answer is not None and items]
+    return known if len(known) == len(counts) else None
 
 
 def summarise(store: RunStore) -> Summary:
@@ -158,10 +175,25 @@ def summarise(store: RunStore) -> Summary:
             wanted = [label for name, of, label in keys if (name, of) == (model, task)]
             loaded = {label: _load(store, model, task, label) for label in wanted}
             found = {label: samples for label, samples in loaded.items() if samples is not None}
+            _add_lengths(summary, task, found)
             _add_points(summary, model, task, found, resampled, base_seed)
             _add_task_statistics(summary, model, task, found)
         _add_means(summary, model, resampled)
     return summary
+
+
+def _add_lengths(summary: Summary, task: str, found: dict[str, _Samples]) -> None:
+    for samples in found.values():
+        if task not in summary.lengths and all(isinstance(length, int) and length > 0 for length in samples.lengths):
+            summary.lengths[task] = list(samples.lengths)
+
+
+def _item_tokens_per_step(summary: Summary, label: str, samples: _Samples) -> float | None:
+    family = summary.family_of(label)
+    k = next(setting.value for setting in family.settings if setting.label == label)
+    if family.parameter != "k" or k is None or samples.items is None:
+        return None
+    return item_tokens_per_step(family.scheduler, int(k), samples.items)
 
 
 def _add_points(
@@ -192,6 +224,7 @@ def _add_points(
                 tokens_per_step=float(samples.tokens_per_step.mean()),
                 num_forward_passes=float(samples.num_forward_passes.mean()),
                 samples=len(samples.ids),
+                item_tokens_per_step=_item_tokens_per_step(summary, label, samples),
             )
 
 

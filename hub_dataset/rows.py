@@ -17,9 +17,10 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any
 
-from .configs import SPLITS, TaskConfig, task_info
+from .configs import task_info
 from .generators import Generator, Question
 from .randomness import Stream, draw_index, stream
+from .task_config import SPLITS, TaskConfig
 
 # Where the people of train and validation come from: the lists in `sources/`, or made up without end.
 NAMES = ("listed", "generated")
@@ -36,6 +37,8 @@ COLUMNS: dict[str, type] = {
     "length": int,
     "max_new_tokens": int,
 }
+# More rows could not be told apart by number, nor held by any disk.
+MOST_ROWS = 10**12
 # So many draws in a row without a new question mean that (nearly) all of them have been asked.
 MOST_REPEATS = 10_000
 
@@ -78,14 +81,14 @@ def iterate_rows(
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; it is one of {', '.join(SPLITS)}")
     if split not in task.splits:
-        raise ValueError(f"{task.name} has a test split only, of fixed texts; {split} cannot be built")
+        raise ValueError(f"{task.name} has a test split only; {split} cannot be built")
     if names not in NAMES:
         raise ValueError(f"unknown names {names!r}; they are one of {', '.join(NAMES)}")
     if names == "generated" and split == "test":
         raise ValueError("names of test are never generated, so that its rows stay the same; train and validation can")
     count = task.rows if rows is None else rows
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"rows is {count!r}; it must be a whole number of at least 1")
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_ROWS:
+        raise ValueError(f"rows is {count!r}; it must be a whole number from 1 to {MOST_ROWS}")
     if split == "test" and count > task.rows:
         raise ValueError(f"the test split of {task.name} has {task.rows} rows, not {count}")
     return islice(_draw_rows(task, split, made_up=names == "generated" and task.items == "people"), count)

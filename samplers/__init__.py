@@ -13,47 +13,83 @@ from ._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from .denoisers import Denoiser, denoiser_for
-    from .generation import GenerationOutput, generate
+    from .generation import generate, stream
+    from .outputs import GenerationOutput, GenerationStep
     from .schedulers import (
         ConfidenceScheduler,
+        CreditScheduler,
+        DilatedScheduler,
+        EBScheduler,
         EntropyScheduler,
         FactorScheduler,
+        HierarchyScheduler,
+        KLASSScheduler,
         LeftToRightScheduler,
         MarginScheduler,
+        PositionCalibratedScheduler,
+        ProphetScheduler,
+        QuotaThresholdScheduler,
         RandomScheduler,
         RCRScheduler,
         ReMDMScheduler,
+        SaberScheduler,
+        SlowFastScheduler,
         ThresholdScheduler,
         UnmaskingScheduler,
         UnmaskingSchedulerOutput,
+        WINOScheduler,
+        built_in_scheduler_names,
+        protocol_scheduler_names,
+        register_scheduler,
         scheduler_class,
         scheduler_names,
     )
+    from .streaming import partial_texts
 
 __all__ = [
     "ConfidenceScheduler",
+    "CreditScheduler",
     "Denoiser",
+    "DilatedScheduler",
+    "EBScheduler",
     "EntropyScheduler",
     "FactorScheduler",
     "GenerationOutput",
+    "GenerationStep",
+    "HierarchyScheduler",
+    "KLASSScheduler",
     "LeftToRightScheduler",
     "MarginScheduler",
+    "PositionCalibratedScheduler",
+    "ProphetScheduler",
+    "QuotaThresholdScheduler",
     "RCRScheduler",
     "RandomScheduler",
     "ReMDMScheduler",
+    "SaberScheduler",
+    "SlowFastScheduler",
     "ThresholdScheduler",
     "UnmaskingScheduler",
     "UnmaskingSchedulerOutput",
+    "WINOScheduler",
+    "built_in_scheduler_names",
     "denoiser_for",
     "generate",
+    "partial_texts",
+    "protocol_scheduler_names",
+    "register_scheduler",
     "scheduler_class",
     "scheduler_names",
+    "stream",
 ]
 
 _MODULES = dict.fromkeys(__all__, ".schedulers") | {
     "Denoiser": ".denoisers",
     "denoiser_for": ".denoisers",
-    "GenerationOutput": ".generation",
+    "GenerationOutput": ".outputs",
+    "GenerationStep": ".outputs",
     "generate": ".generation",
+    "stream": ".generation",
+    "partial_texts": ".streaming",
 }
 __getattr__, __dir__ = lazy_exports(__name__, _MODULES)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 #: Families whose row i of logits predicts token i + 1 (Dream and DiffuCoder, arXiv 2508.15487, 2506.20639).
 SHIFTED_FAMILIES = ("Dream",)
-#: Families that need a block-causal mask, which the adapters here do not build.
+#: Families whose own code leaves the block-causal mask to its caller.
 BLOCK_CAUSAL_FAMILIES = ("sdar", "llada2_moe", "Fast_dLLM_Qwen")
 
 
@@ -45,6 +45,7 @@ class SessionRequest:
         block_length: length of the blocks; the last may be shorter.
         revises_blocks: whether finished blocks may still change, so that nothing of them may be kept.
         cache: None keeps only what is exact; "prefix" and "dual" name the approximate caches of full attention.
+        mask_token_id: id of the mask token, for sessions that place more of them.
     """
 
     attention_mask: Tensor | None
@@ -52,6 +53,7 @@ class SessionRequest:
     block_length: int
     revises_blocks: bool = False
     cache: str | None = None
+    mask_token_id: int | None = None
 
 
 class DecodingSession(Protocol):
@@ -74,9 +76,22 @@ class StatelessSession:
 
     def __init__(self, denoiser: Denoiser, request: SessionRequest) -> None:
         self._denoiser, self._attention_mask = denoiser, request.attention_mask
+        self._mask_token_id = request.mask_token_id
 
     def window_logits(self, sequences: Tensor, start: int, stop: int) -> Tensor:
         return self._denoiser.window_logits(sequences, self._attention_mask, start, stop)
+
+    def shadow_logits(self, sequences: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Logits of the window, and at its shadow tokens, each (batch, stop - start, vocab), from one forward pass.
+
+        Raises:
+            ValueError: the denoiser has no shadow tokens.
+        """
+        own = getattr(self._denoiser, "shadow_logits", None)
+        if own is None:
+            raise ValueError(f"{type(self._denoiser).__name__} has no shadow tokens, which this scheduler needs")
+        found: tuple[Tensor, Tensor] = own(sequences, self._attention_mask, start, stop, self._mask_token_id)
+        return found
 
     def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
         """Nothing is kept."""
@@ -93,15 +108,21 @@ def open_session(denoiser: Denoiser, request: SessionRequest) -> DecodingSession
         session: DecodingSession = own(request)
         return session
     if request.cache is not None:
-        raise ValueError(f"cache={request.cache!r}: {type(denoiser).__name__} keeps no keys and values; leave it None")
+        raise no_cache(request.cache, denoiser)
     return StatelessSession(denoiser, request)
 
 
+def no_cache(cache: str, denoiser: Denoiser) -> ValueError:
+    """The error for a cache that nobody fills."""
+    return ValueError(f"cache={cache!r}: {type(denoiser).__name__} keeps no keys and values; leave it None")
+
+
 class ModelDenoiser:
-    """A model with bidirectional attention behind the `Denoiser` interface.
+    """A model behind the `Denoiser` interface.
 
     The model is any callable whose output has `.logits` of shape (batch, length, vocab). It is handed `attention_mask`,
-    `position_ids` and `logits_to_keep` only where its signature names them.
+    `position_ids` and `logits_to_keep` only where its signature names them. A model of `samplers.models` decodes with
+    its keys and values kept, see `samplers.sessions.CachedSession`.
 
     Args:
         model: the callable.
@@ -113,27 +134,82 @@ class ModelDenoiser:
         self.shift = shift
         self.mask_token_id: int | None = model_attribute(model, "mask_token_id")
         self.block_length: int | None = model_attribute(model, "block_length")
-        parameters = inspect.signature(getattr(model, "forward", model)).parameters
+        #: Length of the blocks that a block-causal model counts from the first token of a prompt, else None.
+        self.grid_length = self.block_length if getattr(model, "attention", None) == "block_causal" else None
+        bare = getattr(model, "_orig_mod", model)  # torch.compile's wrapper hides the signature
+        parameters = inspect.signature(getattr(bare, "forward", bare)).parameters
         self._takes = set(parameters)
         self._takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
     def window_logits(self, input_ids: Tensor, attention_mask: Tensor | None, start: int, stop: int) -> Tensor:
-        arguments: dict[str, Any] = {}
+        position_ids = None
         if attention_mask is not None:
             if "attention_mask" not in self._takes and not self._takes_anything:
                 raise ValueError(
                     f"the batch is padded, but {type(self.model).__name__} takes no attention_mask; "
                     "give prompts of one length, or a model that does"
                 )
-            arguments["attention_mask"] = attention_mask
             if "position_ids" in self._takes:
-                arguments["position_ids"] = (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0)
+                position_ids = (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0)
+        if self.shift == 0 and "logits_to_keep" not in self._takes:
+            return self.rows(input_ids, None, attention_mask=attention_mask, position_ids=position_ids)[:, start:stop]
         # Row 0 of a shifted model is all there is for token 0.
         rows = torch.arange(start - self.shift, stop - self.shift, device=input_ids.device).clamp(min=0)
-        if "logits_to_keep" in self._takes:
+        return self.rows(input_ids, rows, attention_mask=attention_mask, position_ids=position_ids)
+
+    def rows(self, input_ids: Tensor, rows: Tensor | None, **arguments: Any) -> Tensor:
+        """Chosen rows of the model's logits in one forward pass, (batch, rows, vocab).
+
+        Args:
+            input_ids: (batch, length), long.
+            rows: (rows,), long: which ones, in the model's own numbering; None means all.
+            arguments: what else the model is called with; None counts as not given.
+        """
+        arguments = {name: value for name, value in arguments.items() if value is not None}
+        if rows is not None and "logits_to_keep" in self._takes:
             return self._logits(self.model(input_ids, logits_to_keep=rows, **arguments))
         logits = self._logits(self.model(input_ids, **arguments))
-        return logits[:, start:stop] if self.shift == 0 else logits.index_select(1, rows)
+        if logits.shape[:2] != input_ids.shape:
+            raise ValueError(
+                f"{type(self.model).__name__} returned logits of shape {tuple(logits.shape)} for input_ids of shape "
+                f"{tuple(input_ids.shape)}; they should be (batch, length, vocab)"
+            )
+        return logits if rows is None else logits.index_select(1, rows)
+
+    def session(self, request: SessionRequest) -> DecodingSession:
+        """Keeps keys and values where the model can, else nothing.
+
+        Raises:
+            ValueError: an approximate cache is asked for, and the model keeps no keys and values.
+        """
+        if getattr(self.model, "keeps_keys", False) and (request.cache or self.model.attention != "full"):
+            from .sessions import CachedSession
+
+            return CachedSession(self.model, request)
+        if request.cache is not None:
+            raise no_cache(request.cache, self)
+        return StatelessSession(self, request)
+
+    def shadow_logits(
+        self, input_ids: Tensor, attention_mask: Tensor | None, start: int, stop: int, mask_token_id: int
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of a window and at its shadow tokens (see `samplers.shadows`), each (batch, stop - start, vocab).
+
+        Raises:
+            ValueError: the model takes no attention mask of its own or no position ids, or predicts the next token.
+        """
+        from .shadows import shadow_inputs
+
+        if self.shift != 0 or not takes_any_attention(self.model):
+            raise ValueError(
+                f"{type(self.model).__name__} has no shadow tokens, which this scheduler needs: they take "
+                "bidirectional attention, aligned logits, position_ids and an attention mask (batch, 1, query, key)"
+            )
+        length, window = input_ids.shape[1], stop - start
+        ids, mask, positions = shadow_inputs(input_ids, attention_mask, start, stop, mask_token_id)
+        rows = torch.cat([torch.arange(start, stop), torch.arange(length, length + window)]).to(input_ids.device)
+        logits = self.rows(ids, rows, attention_mask=mask, position_ids=positions)
+        return logits[:, :window], logits[:, window:]
 
     def _logits(self, output: Any) -> Tensor:
         logits = getattr(output, "logits", None)
@@ -152,10 +228,31 @@ def denoiser_for(model: Any) -> Denoiser:
     """
     if isinstance(model, Denoiser):
         return model
+    if isinstance(getattr(model, "attention", None), str):
+        # A model of samplers.models aligns its logits and builds its masks itself.
+        return ModelDenoiser(model)
     family = getattr(getattr(model, "config", None), "model_type", None)
     if family in BLOCK_CAUSAL_FAMILIES:
-        raise ValueError(f"model_type {family!r} needs block-causal attention, which generate() does not drive yet")
+        raise ValueError(
+            f"model_type {family!r} needs block-causal attention, which its own code leaves to the caller; "
+            "load it with samplers.models.load"
+        )
     return ModelDenoiser(model, shift=1 if family in SHIFTED_FAMILIES else 0)
+
+
+def takes_any_attention(model: Any) -> bool:
+    """Whether each query of the model may see any keys, as an attention mask (batch, 1, query, key) says.
+
+    True of models with an attribute `attention` that is "full", and of the encoders of transformers.
+    """
+    parameters = inspect.signature(getattr(model, "forward", model)).parameters
+    if not {"attention_mask", "position_ids"} <= set(parameters):
+        return False
+    if getattr(model, "attention", None) is not None:
+        return bool(model.attention == "full") and getattr(model, "shift", 0) == 0
+    # Code that comes with a checkpoint has another home than transformers, and promises nothing.
+    own = type(model).__module__.startswith("transformers.")
+    return own and not getattr(getattr(model, "config", None), "is_decoder", False)
 
 
 def model_attribute(model: Any, name: str) -> int | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .answers import is_enumerable, join_items, split_items, valid_answers
+    from .borrowed import BorrowedTokenizer
     from .denoiser import DenoiserOutput, ExactDenoiser
     from .tokenizer import ItemTokenizer, build_tokenizer
 
@@ -16,6 +17,7 @@ _MODULE_OF = {
     "join_items": "answers",
     "split_items": "answers",
     "valid_answers": "answers",
+    "BorrowedTokenizer": "borrowed",
     "ItemTokenizer": "tokenizer",
     "build_tokenizer": "tokenizer",
     "DenoiserOutput": "denoiser",
@@ -23,6 +25,7 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    "BorrowedTokenizer",
     "DenoiserOutput",
     "ExactDenoiser",
     "ItemTokenizer",

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from .answers import answer_form, valid_answers
 from .batches import Batch, RowRecord
+from .borrowed import BorrowedTokenizer
 from .encoding import encode_answers
 from .patterns import AnswerPattern
 from .tokenizer import ASSISTANT, token_id
@@ -49,7 +50,9 @@ class ExactDenoiser:
     block_length: int | None = None
     device = torch.device("cpu")
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, records: Mapping[bytes, RowRecord]) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast | BorrowedTokenizer, records: Mapping[bytes, RowRecord]
+    ) -> None:
         self.mask_token_id: int = tokenizer.mask_token_id
         self.eos_token_id: int = tokenizer.eos_token_id
         self.pad_token_id: int = tokenizer.pad_token_id
@@ -67,7 +70,7 @@ class ExactDenoiser:
     def from_rows(
         cls,
         rows: Iterable[Mapping[str, Any]],
-        tokenizer: PreTrainedTokenizerFast,
+        tokenizer: PreTrainedTokenizerFast | BorrowedTokenizer,
         *,
         max_new_tokens: int | None = None,
         include_input: bool = False,
@@ -79,7 +82,7 @@ class ExactDenoiser:
         Args:
             rows: Rows in the dataset's schema; `messages` and `reference` are read.
             tokenizer: From `build_tokenizer` on the same rows; with one token per item it gives the model of the closed
-                forms.
+                forms. Or a `BorrowedTokenizer`, to decode the tokens of another model.
             max_new_tokens: The generation length it will be run with, to learn at once whether every answer fits. Calls
                 may come with any other.
             include_input: Whether a shuffle may be the input itself, as the closed forms have it.

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from .answers import join_items, split_items
+from .borrowed import BorrowedTokenizer
 from .tokenizer import ItemTokenizer, ends_are_alphanumeric, token_id
 
 
@@ -35,11 +36,14 @@ class AnswerTable:
         return cast(np.ndarray, self.token_of_label[self.labels])
 
 
-def encode_answers(tokenizer: PreTrainedTokenizerFast, answers: Sequence[str], form: str) -> AnswerTable:
-    """Tokenize canonical answers without special tokens: one token per item with an `ItemTokenizer`, else words.
+def encode_answers(
+    tokenizer: PreTrainedTokenizerFast | BorrowedTokenizer, answers: Sequence[str], form: str
+) -> AnswerTable:
+    """Tokenize canonical answers without special tokens: one token per item with an `ItemTokenizer`, words or the
+    lender's tokens with the other two.
 
     Args:
-        tokenizer: From `build_tokenizer`.
+        tokenizer: From `build_tokenizer`, or a `BorrowedTokenizer`.
         answers: Answers of one row.
         form: Their `answer_form`.
 
@@ -52,7 +56,7 @@ def encode_answers(tokenizer: PreTrainedTokenizerFast, answers: Sequence[str], f
     for answer, pieces in zip(answers, pieces_of_answers, strict=True):
         for piece in pieces:
             if piece not in labels_of_piece:
-                ids = [token_id(tokenizer, piece)] if are_tokens else cast(list[int], tokenizer(piece).input_ids)
+                ids = [token_id(tokenizer, piece)] if are_tokens else cast(Any, tokenizer)(piece).input_ids
                 if tokenizer.unk_token_id in ids:
                     raise ValueError(
                         f"the tokenizer does not know {piece!r} of the answer {answer!r}; build it from the same rows"
@@ -66,12 +70,15 @@ def encode_answers(tokenizer: PreTrainedTokenizerFast, answers: Sequence[str], f
     return AnswerTable(labels, np.array(tokens, dtype=np.int64))
 
 
-def _cut(tokenizer: PreTrainedTokenizerFast, answers: Sequence[str], form: str) -> tuple[list[list[str]], bool]:
+def _cut(
+    tokenizer: PreTrainedTokenizerFast | BorrowedTokenizer, answers: Sequence[str], form: str
+) -> tuple[list[list[str]], bool]:
     """Every answer in pieces that can be tokenized one by one, and whether each piece is a token already."""
     items = [split_items(answer, form) for answer in answers]
     if isinstance(tokenizer, ItemTokenizer):
         return items, True
-    if ends_are_alphanumeric(set(chain.from_iterable(items))):
+    borrowed = isinstance(tokenizer, BorrowedTokenizer)
+    if not borrowed and ends_are_alphanumeric(set(chain.from_iterable(items))):
         pieces = [_with_separators(line, form) for line in items]
         if all("".join(cut) == answer for cut, answer in zip(pieces, answers, strict=True)):
             return pieces, False

@@ -115,7 +115,7 @@ def ends_are_alphanumeric(items: Iterable[str]) -> bool:
     return all(item and item[0].isalnum() and item[-1].isalnum() for item in items)
 
 
-def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
+def token_id(tokenizer: Any, token: str) -> int:
     """The id of one token; the unknown token's where the vocabulary lacks it."""
     return cast(int, tokenizer.convert_tokens_to_ids(token))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data import Row
-from ..runner import decode_answer, encode_prompts, noise_source
+from ..decoding import decode_answer, encode_prompts, noise_source
 from ..settings import SchedulerSetting, parse_specification
 
 # Answers are generated at one length, which fits all of them.

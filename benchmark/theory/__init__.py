@@ -87,12 +87,13 @@ from benchmark.theory.fixed_order import (
     shuffle_accuracy,
     shuffle_must_differ_accuracy,
 )
-from benchmark.theory.tasks import adaptive_closed_form, closed_form, mean_closed_form
+from benchmark.theory.tasks import adaptive_closed_form, answer_items, closed_form, mean_closed_form
 
 __all__ = [
     "AnswerDistribution",
     "CommitRule",
     "adaptive_closed_form",
+    "answer_items",
     "best_kl_bound",
     "closed_form",
     "conditional_total_correlation",

@@ -82,6 +82,18 @@ def closed_form(
     return None
 
 
+def answer_items(task: str, length: int) -> int | None:
+    """Items in a right answer to a question of `length`, as `closed_form` counts them; None for texts."""
+    kind = _task_type(task)
+    if kind in ("latin_square", "sudoku"):
+        return length * length
+    if kind in ("insert_index", "insert_random"):
+        return length + 1
+    if kind in ("remove_index", "remove_random"):
+        return length - 1
+    return length if kind in SINGLE_ANSWER_TASKS or kind in ("shuffle", "replace_random") else None
+
+
 def adaptive_closed_form(
     task: str, length: int, rule: CommitRule, *, greedy: bool = False, must_differ: bool = True
 ) -> float | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
     from ..randomness import Stream
+    from ..task_config import TaskConfig
 
 MASK = "[MASK]"
 

@@ -20,7 +20,7 @@ from ..text_sources import HubSet, TextFile
 from .base import Question, TaskType
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
+    from ..task_config import TaskConfig
 
 # So many made texts in a row of a wrong length mean that the config asks for one that the grammar does not have.
 MOST_REFUSED = 10_000
@@ -44,9 +44,9 @@ class TextGrammar(Protocol):
 class TextKind:
     """What tells the two tasks apart: paraphrasing and summarising.
 
-    `field` is the prompt's placeholder; `read_file` and `read_hub` read the texts of a source, and `grammar(vocabulary)`
-    makes others; `scoring(text, answer)` gives the reference's keys, and `checked(text, answer)` what must be
-    grammatical in a set that nobody has looked through.
+    `field` is the prompt's placeholder; `read_file` and `read_hub` read the texts of a source, and
+    `grammar(vocabulary)` makes others; `scoring(text, answer)` gives the reference's keys, and `checked(text, answer)`
+    what must be grammatical in a set that nobody has looked through.
     """
 
     field: str

@@ -11,7 +11,7 @@ from ..text_sources import TextFile
 from .base import Question, TaskType
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
+    from ..task_config import TaskConfig
 
 # The share of training sentences that mention words of the source in a pattern. The others use their words, but the
 # grammar knows no more than its lexicon, and test may ask for a word of any kind.

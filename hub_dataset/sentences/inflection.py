@@ -78,8 +78,10 @@ def read_verb(entry: str) -> Verb:
     stem = base + base[-1] if doubled else base
     regular = _past(base, stem)
     past, participle = forms or (regular, regular)
-    written = (base, _third(base), past, participle, _progressive(base, stem))
-    return Verb(*(f"{form} {particle}".rstrip() for form in written), stative)
+    third, past, participle, progressive = (
+        f"{form} {particle}".rstrip() for form in (_third(base), past, participle, _progressive(base, stem))
+    )
+    return Verb(f"{base} {particle}".rstrip(), third, past, participle, progressive, stative)
 
 
 def comparative(adjective: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, cached_property
 from string import Formatter
 from typing import NamedTuple
@@ -11,12 +12,18 @@ from ..text_sources import SOURCES
 from ..yaml_files import read_mapping
 from .inflection import Verb, comparative, with_article
 from .lexicon import Lexicon, Scene, read_lexicon
-from .phrases import HAS, IS, PLURAL, SINGULAR, WAS, Composer, present
+from .phrases import FIRST, HAS, IS, PLURAL, SINGULAR, WAS, Composer, present
 
 GRAMMAR = SOURCES / "paraphrase_grammar.yaml"
 
-_PRONOUNS = (("I", "me", 2), ("we", "us", PLURAL), ("they", "them", PLURAL), ("she", "her", SINGULAR))
-_PRONOUNS += (("he", "him", SINGULAR), ("you", "you", PLURAL))
+_PRONOUNS = (
+    ("I", "me", FIRST),
+    ("we", "us", PLURAL),
+    ("they", "them", PLURAL),
+    ("she", "her", SINGULAR),
+    ("he", "him", SINGULAR),
+    ("you", "you", PLURAL),
+)
 _DETERMINERS = ("the", "the", "a", "my", "our", "your", "this")
 _COUNTS = ("the", "two", "three", "some", "several", "our", "these", "many")
 _AMOUNTS = ("the", "some", "the", "a lot of")
@@ -212,50 +219,50 @@ class _Slots(dict[str, str]):
 
 
 def _fill(meaning: Meaning, side: int, slot: str) -> str:
-    head, _, role = slot.rpartition("_")
-    if slot in _DIRECT:
-        wordings = getattr(meaning, _DIRECT[slot])
-        return wordings[side]
+    if slot in _WORDINGS:
+        return _WORDINGS[slot](meaning)[side]
     if slot in _VERB_FORMS:
-        form = _VERB_FORMS[slot] or present(meaning.subject.number)
-        return getattr(meaning.deed[side], form)
-    if slot in _PHRASES:
-        phrase = _PHRASES[slot](meaning)
-        return phrase.wordings[side]
-    if slot == "o":
-        return meaning.deed[2].object_case[side]
-    if slot in ("more", "less", "adj"):
-        adjective = meaning.compared[3] if slot == "less" else meaning.compared[2]
-        return adjective if slot == "adj" else comparative(adjective)
-    if slot == "s_obj":
-        return meaning.subject.object_case[side]
+        verb = meaning.deed[0] if side == 0 else meaning.deed[1]
+        return str(getattr(verb, _VERB_FORMS[slot] or present(meaning.subject.number)))
     if slot in _WISHES:
         return _WISHES[slot][meaning.subject.number != SINGULAR]
-    number = meaning.deed[2].number if role == "o" else _PHRASES[role](meaning).number
-    return _AUXILIARIES[head][number]
+    auxiliary, _, role = slot.partition("_")
+    return _AUXILIARIES[auxiliary][_NUMBERED[role](meaning).number]
 
 
-_DIRECT = {
-    "p": "place",
-    "t": "time",
-    "did": "first_clause",
-    "did2": "second_clause",
-    "would": "present_clause",
-    "was": "description",
-    "long": "duration",
-    "judged": "judgement",
+_WORDINGS: dict[str, Callable[[Meaning], tuple[str, str]]] = {
+    "s": lambda meaning: meaning.subject.wordings,
+    "n": lambda meaning: meaning.subject.wordings,
+    "s_obj": lambda meaning: meaning.subject.object_case,
+    "o": lambda meaning: meaning.deed[2].wordings,
+    "a": lambda meaning: meaning.compared[0].wordings,
+    "b": lambda meaning: meaning.compared[1].wordings,
+    "x": lambda meaning: meaning.thing.wordings,
+    "person": lambda meaning: meaning.person.wordings,
+    "p": lambda meaning: meaning.place,
+    "t": lambda meaning: meaning.time,
+    "did": lambda meaning: meaning.first_clause,
+    "did2": lambda meaning: meaning.second_clause,
+    "would": lambda meaning: meaning.present_clause,
+    "was": lambda meaning: meaning.description,
+    "long": lambda meaning: meaning.duration,
+    "judged": lambda meaning: meaning.judgement,
+    "adj": lambda meaning: (meaning.compared[2],) * 2,
+    "more": lambda meaning: (comparative(meaning.compared[2]),) * 2,
+    "less": lambda meaning: (comparative(meaning.compared[3]),) * 2,
 }
 # Slot → field of `Verb`; the present depends on the subject.
 _VERB_FORMS = {"base": "base", "past": "past", "pp": "participle", "ing": "progressive", "pres": ""}
-_PHRASES = {
+_AUXILIARIES = {"is": IS, "was": WAS, "has": HAS, "be": IS}
+# What an auxiliary agrees with: `was_o` is "was" or "were", as the thing acted on says.
+_NUMBERED: dict[str, Callable[[Meaning], Phrase]] = {
     "s": lambda meaning: meaning.subject,
-    "n": lambda meaning: meaning.subject,
+    "o": lambda meaning: meaning.deed[2],
     "a": lambda meaning: meaning.compared[0],
     "b": lambda meaning: meaning.compared[1],
     "x": lambda meaning: meaning.thing,
     "person": lambda meaning: meaning.person,
 }
-_AUXILIARIES = {"is": IS, "was": WAS, "has": HAS, "be": IS}
 
 
 def noun_phrase(

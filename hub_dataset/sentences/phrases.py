@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from ..randomness import Stream
@@ -107,9 +107,9 @@ class Composer:
             if stative or not verb.stative:
                 return verb
 
-    def object(self, scene: Scene, kind: str, owner: str = "the", *, definite: bool = False) -> str:
+    def object(self, scene: Scene, kind: str, owner: str = "the") -> str:
         """A noun phrase of this class; `owner` is a possessive that may stand before it."""
-        return self.thing(scene, kind, owner, definite=definite).text
+        return self.thing(scene, kind, owner).text
 
     def thing(self, scene: Scene, kind: str, owner: str = "the", *, definite: bool = False) -> Subject:
         """`object` with its number."""
@@ -148,17 +148,17 @@ class Composer:
         self.content(form.rpartition(" ")[2])
         return form
 
-    def action(self, form: str, owner: str = "the", *, definite: bool = False) -> str:
+    def action(self, form: str, owner: str = "the", *, stative: bool = True) -> str:
         """A verb in one of its forms (a field of `Verb`) with its object: "peeled an onion"."""
         scene = self.scene()
         kind = self.pick(scene.objects) if self.chance(0.85) else "person"
-        verb = self.verb(scene, kind, stative=form not in ("progressive", "participle"))
+        verb = self.verb(scene, kind, stative=stative and form != "progressive")
         self.content(_head(getattr(verb, form)))
         if kind == "person":
             noun = self.noun(scene, "person")
             word = self.content(noun.singular if self.chance(0.7) else noun.plural)
             return f"{getattr(verb, form)} {self.pick(('the', 'the', 'my', 'our'))} {word}"
-        return f"{getattr(verb, form)} {self.object(scene, kind, owner, definite=definite)}"
+        return f"{getattr(verb, form)} {self.object(scene, kind, owner)}"
 
     def alone(self, form: str) -> str:
         """A verb without an object in one of its forms."""
@@ -182,3 +182,7 @@ def _head(form: str) -> str:
 def present(number: int) -> str:
     """The field of `Verb` that a subject of this number takes in the present tense."""
     return "third" if number == SINGULAR else "base"
+
+
+# Makes a sentence, but for its capital letter and full stop.
+Pattern = Callable[[Composer], str]

@@ -34,7 +34,10 @@ def build(blocks: str, config: dict[str, Any]) -> Any:
         return model_class(settings)
 
 
-def compute_rotary_tables(decoder: Any, device_of: Callable[[str], torch.device]) -> None:
-    """Give a decoder that was built on the meta device its frequencies, which no checkpoint stores."""
+def complete(decoder: Any, dtype: torch.dtype, device_of: Callable[[str], torch.device]) -> None:
+    """Give a decoder that was built on the meta device what no checkpoint stores: the frequencies of its positions."""
+    if dtype == torch.float64 and hasattr(decoder, "set_experts_implementation"):
+        # The fused product of all experts knows no double precision.
+        decoder.set_experts_implementation("eager")
     rotary: nn.Module = decoder.rotary_emb
     decoder.rotary_emb = type(rotary)(config=decoder.config).to(device_of("model.rotary_emb"))

@@ -83,7 +83,7 @@ def plan(
     head = next(name for name, target in table.items() if target == "lm_head.weight")
     if tied is None:
         tied = head not in checkpoint
-    for name, places, shape in _expected(table, network, layers, experts):
+    for name, places, shape in expected_tensors(table, network, layers, experts):
         pieces[name], shapes[name] = places, shape
     if tied:
         pieces.pop(head)
@@ -113,7 +113,7 @@ def plan(
     return Plan(pieces, tied)
 
 
-def _expected(
+def expected_tensors(
     table: KeyTable, network: Mapping[str, Shape], layers: int, experts: int
 ) -> Iterable[tuple[str, list[Piece], Shape]]:
     """Every tensor that a checkpoint of this network should hold, with its places and its shape."""

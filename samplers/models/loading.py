@@ -79,7 +79,8 @@ def load(
         return load_masked_language_model(source, config, device=device, **options)
     if trust_remote_code:
         logger.warning("%s: running the Python files of this repository, which may do anything you may do", source.name)
-        return load_remote(source, config, device=device, **options)
+        remote: nn.Module = load_remote(source, config, device=device, **options)
+        return remote
     known = ", ".join(sorted({kind for one in families() for kind in one.model_types}))
     raise ValueError(
         f"{source.name!r} has model_type {config.get('model_type')!r}, which is neither a masked language model of "
@@ -120,7 +121,7 @@ def _load_family(
     stream(files, tensors, model, dtype=dtype, device_of=placement.device_of, finish=placement.finish)
     if tensors.tied:
         model.lm_head.weight = model.model.embed_tokens.weight
-    decoders.compute_rotary_tables(model.model, placement.device_of)
+    decoders.complete(model.model, dtype, placement.device_of)
     model.set_special_tokens(special_tokens(source, config, family, model.vocab_size))
     model.name_or_path = source.name
     model.revision = source.revision if source.directory is None else None
@@ -141,8 +142,10 @@ def _weight_files(source: Source) -> list[WeightFile]:
 
 
 def _dtype(given: str | torch.dtype | None) -> torch.dtype | None:
-    if given is None or given == "auto" or isinstance(given, torch.dtype):
-        return None if given == "auto" else given
+    if given is None or given == "auto":
+        return None
+    if isinstance(given, torch.dtype):
+        return given
     found = getattr(torch, _DTYPES.get(given, given), None)
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
         raise ValueError(f"dtype {given!r} is not a floating dtype of torch; try 'bfloat16', 'float16' or 'float32'")

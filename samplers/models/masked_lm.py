@@ -36,7 +36,7 @@ class MaskedLanguageModel(nn.Module):
         # RoBERTa and its kin begin to count after the padding id.
         embeddings = getattr(getattr(model, model.base_model_prefix, None), "embeddings", None)
         offset = hasattr(embeddings, "create_position_ids_from_input_ids")
-        self._first_position = embeddings.padding_idx + 1 if offset else 0
+        self._first_position: int = getattr(embeddings, "padding_idx", 0) + 1 if offset else 0
 
     @property
     def device(self) -> torch.device:

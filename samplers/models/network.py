@@ -48,6 +48,9 @@ class DiffusionLanguageModel(nn.Module):
         name_or_path, revision: where it was loaded from; the revision is the commit on the Hub.
     """
 
+    #: Takes a `samplers.caches.KeyValueBuffer`.
+    keeps_keys = True
+
     def __init__(
         self,
         blocks: Any,
@@ -59,7 +62,8 @@ class DiffusionLanguageModel(nn.Module):
     ) -> None:
         super().__init__()
         self.model = blocks
-        self.lm_head = nn.Linear(blocks.config.hidden_size, blocks.config.vocab_size, bias=False)
+        where = blocks.embed_tokens.weight.device
+        self.lm_head = nn.Linear(blocks.config.hidden_size, blocks.config.vocab_size, bias=False, device=where)
         # Transformers' decoders are causal unless both say otherwise.
         blocks.config.is_causal = False
         for module in blocks.modules():

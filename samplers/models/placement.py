@@ -80,7 +80,8 @@ def place(
         return next(iter(devices.values()))
 
     def spread(filled: DiffusionLanguageModel) -> DiffusionLanguageModel:
-        return accelerate.dispatch_model(filled, chosen, skip_keys=["past_key_values"])
+        accelerate.dispatch_model(filled, chosen, skip_keys=["past_key_values"])
+        return filled
 
     return Placement(device_of, finish, spread)
 

@@ -26,22 +26,20 @@ def special_tokens(source: Source, config: CheckpointConfig, family: Family | No
     def known(key: str) -> Any:
         return next((found for found in (config.get(key), generation.get(key)) if found is not None), None)
 
-    published = (
-        (lambda value: value if value is not None and value < vocab_size else None) if family else lambda _: None
-    )
+    def published(number: int | None) -> int | None:
+        return number if number is not None and number < vocab_size else None
+
     mask = known("mask_token_id")
     if mask is None:
         mask = tokens.get("mask_token")
-    if mask is None and family is not None:
-        mask = published(family.mask_token_id)
     ends = _as_list(config.get("eos_token_id"))
     stops = ends + [end for end in _as_list(generation.get("eos_token_id")) if end not in ends]
     if not stops and "eos_token" in tokens:
         stops = [tokens["eos_token"]]
     eos = stops[0] if stops else None
     if family is not None:
-        if eos is None:
-            eos = published(family.eos_token_id)
+        mask = published(family.mask_token_id) if mask is None else mask
+        eos = published(family.eos_token_id) if eos is None else eos
         # A small checkpoint of the family has ids of its own: the published ones mean something else there.
         if vocab_size == family.vocab_size:
             stops += [stop for stop in family.stop_token_ids if stop not in stops]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from .configuration import CheckpointConfig
-from .key_table import Expert
+from .key_table import Expert, Rows
 
-EMBEDDING = {"model.embed_tokens.weight": "model.embed_tokens.weight"}
-OUTPUT = {"model.norm.weight": "model.norm.weight", "lm_head.weight": "lm_head.weight"}
-ATTENTION = {
+EMBEDDING: dict[str, str | Rows | Expert] = {"model.embed_tokens.weight": "model.embed_tokens.weight"}
+OUTPUT: dict[str, str | Rows | Expert] = {"model.norm.weight": "model.norm.weight", "lm_head.weight": "lm_head.weight"}
+ATTENTION: dict[str, str | Rows | Expert] = {
     f"model.layers.{{i}}.self_attn.{name}": f"model.layers.{{i}}.self_attn.{name}"
     for name in (
         *(f"{projection}_proj.{kind}" for projection in "qkvo" for kind in ("weight", "bias")),
@@ -17,15 +17,15 @@ ATTENTION = {
         "k_norm.weight",
     )
 }
-NORMS = {
+NORMS: dict[str, str | Rows | Expert] = {
     f"model.layers.{{i}}.{name}.weight": f"model.layers.{{i}}.{name}.weight"
     for name in ("input_layernorm", "post_attention_layernorm")
 }
-DENSE = {
+DENSE: dict[str, str | Rows | Expert] = {
     f"model.layers.{{i}}.mlp.{name}_proj.weight": f"model.layers.{{i}}.mlp.{name}_proj.weight"
     for name in ("gate", "up", "down")
 }
-EXPERTS = {
+EXPERTS: dict[str, str | Rows | Expert] = {
     "model.layers.{i}.mlp.experts.{e}.gate_proj.weight": Expert("model.layers.{i}.mlp.experts.gate_up_proj", 0, 2),
     "model.layers.{i}.mlp.experts.{e}.up_proj.weight": Expert("model.layers.{i}.mlp.experts.gate_up_proj", 1, 2),
     "model.layers.{i}.mlp.experts.{e}.down_proj.weight": Expert("model.layers.{i}.mlp.experts.down_proj"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,7 @@ def _read(source: Source, directory: Path) -> Any:
         return transformers.PreTrainedTokenizerFast.from_pretrained(directory)
     if (directory / "vocab.json").is_file() and (directory / "merges.txt").is_file():
         # Dream's and SDAR's own classes read these two files as Qwen2's tokenizer does.
-        return transformers.Qwen2TokenizerFast.from_pretrained(directory)
+        return transformers.Qwen2Tokenizer.from_pretrained(directory)
     name = str(settings.get("tokenizer_class", ""))
     known = getattr(transformers, name, None) or getattr(transformers, f"{name}Fast", None)
     if known is not None and _has_vocabulary(directory):
@@ -77,9 +76,9 @@ def _read(source: Source, directory: Path) -> Any:
             ) from None
     if "auto_map" in settings:
         raise ValueError(
-            f"the tokenizer of {source.name!r} is Python code in its repository ({json.dumps(settings['auto_map'])}) and "
-            "has no tokenizer.json; load it with transformers' AutoTokenizer and trust_remote_code=True, and save it "
-            "with save_pretrained to get one"
+            f"the tokenizer of {source.name!r} is Python code in its repository ({settings['auto_map']}) and has no "
+            "tokenizer.json; load it with transformers' AutoTokenizer and trust_remote_code=True, and save it with "
+            "save_pretrained to get one"
         )
     raise ValueError(
         f"{source.name!r} has no tokenizer: no tokenizer.json, and no vocab.json with merges.txt; "

@@ -42,7 +42,7 @@ def _read_header(path: Path) -> WeightFile:
     with _opened(path) as handle:
         shapes: dict[str, Shape] = {}
         dtype = None
-        for name in handle.keys():  # noqa: SIM118: the handle is no mapping
+        for name in list(handle.keys()):
             part = handle.get_slice(name)
             shapes[name] = tuple(part.get_shape())
             if dtype is None and part.get_dtype() in _FLOATING:

@@ -15,15 +15,26 @@ import pytest
 from click.testing import CliRunner, Result
 
 from benchmark.cli import main
+from benchmark.models import ModelOptions
 from benchmark.results import RunStore
 
 SCRIPT = Path(sys.executable).with_name("parallelbench")
 HEAVY = ("torch", "datasets", "transformers", "evaluate", "matplotlib", "numpy", "diffusers", "rich", "yaml")
 # Row by row the settings of small quotas take a second each: time enough to stop the run in the middle.
-SLOW_RUN = ["run", "--task", "waiting_line_shuffle", "--task", "puzzle_sudoku*", "--scheduler", "random"]
+SLOW_RUN = [
+    "run",
+    "--model",
+    "ideal",
+    "--task",
+    "waiting_line_shuffle",
+    "--task",
+    "puzzle_sudoku*",
+    "--scheduler",
+    "random",
+]
 SLOW_RUN += ["--samples", "16"]
 SLOW_RUN_FILES = 6 + 7
-SMALL_RUN = ["run", "--task", "waiting_line_shuffle", "--scheduler", "random:k=8", "--samples", "4"]
+SMALL_RUN = ["run", "--model", "ideal", "--task", "waiting_line_shuffle", "--scheduler", "random:k=8", "--samples", "4"]
 
 
 def call(*arguments: str) -> Result:
@@ -112,7 +123,7 @@ def test_every_option_of_run_says_what_it_does() -> None:
     options = [parameter for parameter in main.commands["run"].params if isinstance(parameter, click.Option)]
     assert {option.name for option in options} == {
         *("models", "tasks", "schedulers", "samples", "block_length", "max_new_tokens", "temperature"),
-        *("seed", "batch_size", "output", "fresh"),
+        *("seed", "batch_size", "output", "fresh", "full", "dtype", "device", "revision", "compiled"),
     }
     assert all(option.help for option in options)
 
@@ -156,17 +167,21 @@ def test_the_list_of_tasks_needs_no_torch() -> None:
         (["walk"], "'walk'"),
         (["run", "--colour", "red"], "'--colour'"),
         (["run", "now"], "now"),
-        (["run", "--model", "gpt"], "unknown model 'gpt'; known are ideal"),
+        (["run", "--model", "gpt"], "unknown model 'gpt'; write ideal, reference"),
         (["run", "--task", "waiting_line_cpy"], "did you mean waiting_line_copy"),
         (["run", "--scheduler", "luck"], "unknown scheduler 'luck'; known are random,"),
         (["run", "--scheduler", "random:quota=4"], "no parameter 'quota'; it has k,"),
         (["run", "--scheduler", "random:k=four"], "k='four' should be a whole number"),
         (["run", "--samples", "0"], "'--samples': 0"),
         (["run", "--samples", "ten"], "'ten'"),
-        (["run", "--batch-size", "0"], "'--batch-size': 0"),
+        (["run", "--batch-size", "0"], "'--batch-size': 0 is neither auto nor"),
+        (["run", "--batch-size", "many"], "'--batch-size': many is neither auto nor"),
+        (["run", "--dtype", "int8"], "'--dtype'"),
+        (["run", "--revision", " "], "'--revision': it is empty"),
+        (["run", "--model", "ideal", "--revision", "main"], "none of the models comes from the Hub"),
         (["run", "--block-length", "-1"], "'--block-length': -1"),
         (["run", "--max-new-tokens", "0"], "'--max-new-tokens': 0"),
-        (["run", "--max-new-tokens", "4"], "give at least 24 new tokens"),
+        (["run", "--model", "ideal", "--max-new-tokens", "4"], "give at least 24 new tokens"),
         (["run", "--seed", "1.5"], "'1.5'"),
         (["run", "--temperature", "-1"], "'--temperature': -1"),
         (["run", "--temperature", "nan"], "'--temperature': nan is not a finite number"),
@@ -241,23 +256,34 @@ def test_run_hands_over_what_was_written(monkeypatch: pytest.MonkeyPatch) -> Non
     assert call("run").exit_code == 0
     line = "run --model ideal --model ideal --task a --task b/* --scheduler random:k=4 --scheduler entropy --samples 5"
     line += " --block-length 8 --max-new-tokens 40 --temperature 0 --seed -3 --batch-size 7 --output there --fresh"
+    line += " --full --dtype bfloat16 --device cuda:1 --revision v1 --compile"
     assert call(*line.split()).exit_code == 0
     assert seen == [
         {
-            **{"models": ["ideal"], "task_patterns": [], "specifications": [], "samples": None, "block_length": None},
-            **{"max_new_tokens": None, "temperature": None, "seed": 0, "batch_size": 100, "output": None},
-            **{"fresh": False, "results": Path("results")},
+            **{"models": [], "task_patterns": [], "specifications": [], "samples": None, "block_length": None},
+            **{"max_new_tokens": None, "temperature": None, "seed": 0, "batch_size": None, "output": None},
+            **{"fresh": False, "results": Path("results"), "full": False, "options": ModelOptions()},
         },
         {
             **{"models": ["ideal"], "task_patterns": ["a", "b/*"], "specifications": ["random:k=4", "entropy"]},
             **{"samples": 5, "block_length": 8, "max_new_tokens": 40, "temperature": 0.0, "seed": -3},
-            **{"batch_size": 7, "output": Path("there"), "fresh": True, "results": Path("results")},
+            **{"batch_size": 7, "output": Path("there"), "fresh": True, "results": Path("results"), "full": True},
+            "options": ModelOptions("bfloat16", "cuda:1", "v1", compile=True),
         },
     ]
 
 
 def test_lengths_beyond_the_answer_and_the_rows_are_no_error(elsewhere: Path, without_report: None) -> None:
-    arguments = ["--task", "puzzle_sudoku/n4/12", "--scheduler", "random:k=500", "--scheduler", "left-to-right:k=64"]
+    arguments = [
+        "--model",
+        "ideal",
+        "--task",
+        "puzzle_sudoku/n4/12",
+        "--scheduler",
+        "random:k=500",
+        "--scheduler",
+        "left-to-right:k=64",
+    ]
     result = call("run", *arguments, "--samples", "999", "--block-length", "999", "--output", "run")
     assert result.exit_code == 0, result.output
     for label in ("random(k=500)", "left_to_right(k=64)"):

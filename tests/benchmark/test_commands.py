@@ -7,19 +7,23 @@ from typing import Any
 
 import pytest
 
-from benchmark.commands import run_benchmark, show_lists, show_report
+from benchmark.commands import run_benchmark, show_report
+from benchmark.listing import show_lists
+from benchmark.models import IDEAL, ModelOptions, reference
 from benchmark.results import RunStore
 
 ARGUMENTS: dict[str, Any] = {
     "models": ["ideal"],
+    "options": ModelOptions(),
     "task_patterns": ["waiting_line/shuffle", "puzzle_sudoku*"],
     "specifications": ["random:k=8", "threshold:threshold=0.5"],
     "samples": 8,
+    "full": False,
     "block_length": None,
     "max_new_tokens": None,
     "temperature": None,
     "seed": 0,
-    "batch_size": 100,
+    "batch_size": None,
     "output": None,
     "fresh": False,
     "results": Path("results"),
@@ -306,7 +310,6 @@ def test_a_report_of_no_run_is_refused(elsewhere: Path) -> None:
 
 def test_the_lists_name_everything_that_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     import hub_dataset
-    from benchmark.models import MODELS
     from samplers import scheduler_names
 
     def words() -> set[str]:
@@ -314,7 +317,7 @@ def test_the_lists_name_everything_that_can_be_named(capsys: pytest.CaptureFixtu
 
     show_lists(None)
     everything = words()
-    named = {"tasks": hub_dataset.config_names(), "schedulers": scheduler_names(), "models": list(MODELS)}
+    named = {"tasks": hub_dataset.config_names(), "schedulers": scheduler_names(), "models": [IDEAL, reference.NAME]}
     for what, names in named.items():
         assert {what, *names} <= everything
         show_lists(what)

@@ -61,7 +61,7 @@ def test_summary_json_holds_every_number_of_the_tables(store: RunStore) -> None:
     assert len(summary["results"]) == 10
     assert list(summary["results"][0]) == [
         "model", "task", "scheduler", "score", "low", "high", "score_strict", "tokens_per_step",
-        "num_forward_passes", "samples",
+        "num_forward_passes", "item_tokens_per_step", "samples",
     ]  # fmt: skip
     for entry in summary["results"]:
         point = report.summary.points[entry["model"], entry["task"], entry["scheduler"]]

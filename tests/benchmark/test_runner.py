@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,10 @@ import pytest
 
 import hub_dataset
 from benchmark.data import load_rows
-from benchmark.models import IdealModel, TaskModel, load_model
+from benchmark.decoding import decode_answer, encode_prompts, noise_source
+from benchmark.models import BenchmarkModel, IdealModel, TaskModel, load_model
 from benchmark.results import RunStore
-from benchmark.runner import Runner, decode_answer, encode_prompts, load_metric, noise_source
+from benchmark.runner import Job, Runner, load_metric
 from benchmark.settings import RunSettings, parse_schedulers
 
 TASKS = ("waiting_line_shuffle", "puzzle_sudoku_n4_12")
@@ -25,27 +27,49 @@ def make_runner(
     tasks: tuple[str, ...] = TASKS,
     schedulers: list[str] = SCHEDULERS,
     samples: int | None = 8,
+    models: list[BenchmarkModel] | None = None,
     **options: Any,
 ) -> Runner:
     """A runner whose store is new or holds what an earlier one of the same settings left."""
     rows = {task: load_rows(task, samples) for task in tasks}
     changes = {name: options.pop(name) for name in ("seed", "temperature", "max_new_tokens") if name in options}
     settings = RunSettings(
-        models=("ideal",),
+        models=tuple(model.name for model in models) if models else ("ideal",),
         tasks=tasks,
         schedulers=parse_schedulers(schedulers, {task: rows[task][0]["max_new_tokens"] for task in tasks}, None),
         samples=samples,
         checksums={},
         **{"seed": 0, "temperature": None, "max_new_tokens": None, **changes},
     )
-    return Runner(settings, RunStore(directory), rows, **options)
+    return Runner(settings, RunStore(directory), rows, models or [load_model("ideal")], **options)
 
 
-def run(runner: Runner) -> list[tuple[str, int]]:
-    """Run what is pending; returns what was reported, in order."""
-    reports: list[tuple[str, int]] = []
-    runner.run(runner.jobs()[0], lambda task, count: reports.append((task, count)))
-    return reports
+class Recorder:
+    """A progress that keeps what it is told: tasks of finished settings, batches, and notices."""
+
+    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
+        self.tasks: list[str] = []
+        self.batches: list[tuple[str, int, int]] = []
+        self.notices: list[str] = []
+        self._then = then
+
+    def setting_done(self, job: Job) -> None:
+        self.tasks.append(job.task)
+        self._then()
+
+    def batch_done(self, job: Job, rows: int, tokens: int, seconds: float) -> None:
+        assert seconds > 0
+        self.batches.append((job.task, rows, tokens))
+
+    def notice(self, line: str) -> None:
+        self.notices.append(line)
+
+
+def run(runner: Runner) -> Recorder:
+    """Run what is pending; returns what was reported."""
+    recorder = Recorder()
+    runner.run(runner.jobs()[0], recorder)
+    return recorder
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -157,7 +181,7 @@ def test_nothing_is_pending_in_a_finished_run(finished: Path) -> None:
     jobs, before = runner.jobs()
     assert jobs == []
     assert before == dict.fromkeys(TASKS, len(SCHEDULERS))
-    assert run(runner) == []
+    assert run(runner).tasks == []
 
 
 def test_only_what_is_damaged_absent_or_of_other_rows_is_run_again(finished: Path, tmp_path: Path) -> None:
@@ -172,7 +196,7 @@ def test_only_what_is_damaged_absent_or_of_other_rows_is_run_again(finished: Pat
     store.write_samples("ideal", TASKS[1], "rcr(k=16)", store.read_samples("ideal", TASKS[1], "rcr(k=16)")[:-1])
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jsonl") if path not in (cut, absent, fewer)}
 
-    assert sorted(run(make_runner(tmp_path))) == [(TASKS[1], 1), (TASKS[0], 1), (TASKS[0], 1)]
+    assert sorted(run(make_runner(tmp_path)).tasks) == [TASKS[1], TASKS[0], TASKS[0]]
     assert contents(tmp_path) == contents(finished)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
@@ -184,23 +208,21 @@ def test_only_what_is_damaged_absent_or_of_other_rows_is_run_again(finished: Pat
 def test_an_interrupted_run_keeps_what_is_finished_and_goes_on_from_there(
     workers: int, finished: Path, tmp_path: Path
 ) -> None:
-    reports: list[str] = []
-
-    def interrupt(task: str, count: int) -> None:
-        reports.append(task)
-        if len(reports) == 3:
+    def interrupt() -> None:
+        if len(recorder.tasks) == 3:
             raise KeyboardInterrupt
 
+    recorder = Recorder(interrupt)
     runner = make_runner(tmp_path, workers=workers)
     with pytest.raises(KeyboardInterrupt):
-        runner.run(runner.jobs()[0], interrupt)
+        runner.run(runner.jobs()[0], recorder)
     kept = contents(tmp_path)
     assert 3 <= len(kept) < len(TASKS) * len(SCHEDULERS)
     assert kept.items() <= contents(finished).items()
 
     again = make_runner(tmp_path)
     assert sum(again.jobs()[1].values()) == len(kept)
-    assert len(run(again)) == len(TASKS) * len(SCHEDULERS) - len(kept)
+    assert len(run(again).tasks) == len(TASKS) * len(SCHEDULERS) - len(kept)
     assert contents(tmp_path) == contents(finished)
 
 
@@ -208,6 +230,7 @@ class _FailingModel(IdealModel):
     """An ideal model that does only the tasks it is told."""
 
     def __init__(self, error: BaseException, fails_on: str, others: threading.Event | None = None) -> None:
+        super().__init__()
         self.error, self.fails_on, self.others = error, fails_on, others
 
     def for_task(self, rows: Any, max_new_tokens: int) -> TaskModel:
@@ -218,17 +241,16 @@ class _FailingModel(IdealModel):
         return super().for_task(rows, max_new_tokens)
 
 
-def test_what_a_model_refuses_names_model_and_task(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_a_model_refuses_names_model_and_task(tmp_path: Path) -> None:
     model = _FailingModel(ValueError("row 3: too long"), TASKS[1])
-    monkeypatch.setattr("benchmark.runner.load_model", lambda name: model)
     with pytest.raises(ValueError, match=f"ideal on {TASKS[1]}: row 3: too long"):
-        run(make_runner(tmp_path))
+        run(make_runner(tmp_path, models=[model]))
 
 
-def test_an_error_in_one_task_stops_the_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    runner = make_runner(tmp_path, workers=2)
-    model = _FailingModel(RuntimeError("broken"), TASKS[1], others=runner._stop)
-    monkeypatch.setattr("benchmark.runner.load_model", lambda name: model)
+def test_an_error_in_one_task_stops_the_others(tmp_path: Path) -> None:
+    model = _FailingModel(RuntimeError("broken"), TASKS[1])
+    runner = make_runner(tmp_path, workers=2, models=[model])
+    model.others = runner._stop
     with pytest.raises(RuntimeError, match="broken"):
         run(runner)
     assert contents(tmp_path) == {}

@@ -178,6 +178,7 @@ def test_alias_with_slash_or_dash_is_accepted():
         (("waiting_line_copy", "dev"), "unknown split 'dev'; it is one of test, train, validation"),
         (("waiting_line_copy", "test", 101), "has 100 rows, not 101"),
         (("waiting_line_copy", "train", 0), "rows is 0; it must be a whole number"),
+        (("waiting_line_copy", "train", 10**20), "rows is 100000000000000000000; it must be a whole number from 1 to"),
         (("waiting_line_copy", "train", 2.5), "rows is 2.5; it must be a whole number"),
     ],
 )

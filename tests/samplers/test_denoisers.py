@@ -85,7 +85,9 @@ def test_output_without_logits_is_a_type_error(returned: Any) -> None:
 
 @pytest.mark.parametrize("family", ["sdar", "llada2_moe", "Fast_dLLM_Qwen"])
 def test_block_causal_family_is_refused(family: str) -> None:
-    with pytest.raises(ValueError, match=f"model_type '{family}' needs block-causal attention"):
+    with pytest.raises(
+        ValueError, match=f"model_type '{family}' needs block-causal attention, .* load it with samplers.models.load"
+    ):
         denoiser_for(with_config(constant_model(numbered), model_type=family))
 
 

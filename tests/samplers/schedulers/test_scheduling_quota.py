@@ -125,7 +125,7 @@ def test_the_committed_are_the_surest(window: Window, k: int) -> None:
         ({"k": 1.5}, "k=1.5 should be a whole number"),
         ({"num_inference_steps": -2}, "num_inference_steps=-2 should be a whole number of at least 1"),
         ({"k": 2, "num_inference_steps": 4}, "k=2 and num_inference_steps=4 both say"),
-        ({"schedule": "cosine"}, "schedule='cosine' should be one of even, linear_time"),
+        ({"schedule": "square"}, "schedule='square' should be one of even, linear_time, cosine"),
         ({"eps": 1.0}, r"eps=1\.0 should be in \[0, 1\)"),
         ({"eps": -0.1}, r"eps=-0\.1 should be in \[0, 1\)"),
         ({"eps": None}, r"eps=None should be in \[0, 1\)"),

@@ -1,0 +1,88 @@
+"""Prints the tasks, schedulers and models that can be named."""
+
+from __future__ import annotations
+
+KINDS = ("tasks", "schedulers", "models")
+
+
+def show_lists(what: str | None) -> None:
+    """Print the tasks, schedulers and models that can be named, or one of the three."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # A pipe has no width of its own, and what is written there should not be cut to 80 columns.
+        console = Console(highlight=False, width=110)
+    for kind in KINDS:
+        if what in (None, kind):
+            columns, entries = _list(kind)
+            table = Table(*columns, title=kind, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+            for entry in entries:
+                table.add_row(*entry)
+            console.print(table)
+
+
+def _list(kind: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and rows of one of the lists; only that of schedulers has to import them."""
+    if kind == "tasks":
+        import hub_dataset
+
+        default = set(hub_dataset.default_task_names())
+        tasks = [hub_dataset.task_info(name) for name in hub_dataset.config_names()]
+        return ("task", "rows", "new tokens", "default"), [
+            (task.name, str(task.rows), str(task.max_new_tokens), "yes" if task.name in default else "")
+            for task in tasks
+        ]
+    if kind == "schedulers":
+        from samplers import scheduler_names
+
+        return ("scheduler", "parameters"), [(name, _parameters(name)) for name in scheduler_names()]
+    return ("model", "family", "parameters", "memory", "licence"), list(_models())
+
+
+def _parameters(scheduler: str) -> str:
+    import inspect
+
+    from samplers import scheduler_class
+
+    return ", ".join(
+        parameter.name if parameter.default is None else f"{parameter.name}={parameter.default}"
+        for parameter in inspect.signature(scheduler_class(scheduler).__init__).parameters.values()
+        if parameter.name != "self"
+    )
+
+
+def _models() -> list[tuple[str, str, str, str, str]]:
+    """Name, family, parameters, memory of the weights in bfloat16, licence."""
+    from samplers.models import families
+
+    from .models import IDEAL, reference
+
+    state = "ships with the project" if reference.is_here() else "ships with the project; not here"
+    parameters = reference.parameters()
+    own = [
+        (IDEAL, "exact conditionals, where answers can be listed", "-", "-", "Apache-2.0"),
+        (f"{IDEAL}:NAME", "the same in the tokens of model NAME", "-", "-", "Apache-2.0"),
+        (
+            reference.NAME,
+            state,
+            "-" if parameters is None else f"{parameters / 1e6:.1f} M",
+            "-" if parameters is None else f"{4 * parameters / 1e9:.2f} GB",
+            "Apache-2.0",
+        ),
+    ]
+    published = [
+        (
+            checkpoint.name,
+            family.name,
+            f"{checkpoint.parameters:g} B",
+            f"{checkpoint.memory_gb:.0f} GB",
+            checkpoint.licence or "not named",
+        )
+        for family in families()
+        for checkpoint in family.checkpoints
+    ]
+    any_other = [("DIRECTORY, OWNER/NAME", "these families, or any AutoModelForMaskedLM", "", "", "")]
+    return [*own, *published, *any_other]

@@ -1,0 +1,50 @@
+"""The models a run can name, each behind one small interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import reference
+from .hub import HubModel
+from .ideal import IdealModel
+from .interface import BenchmarkModel, ModelOptions, TaskModel
+
+__all__ = ["BenchmarkModel", "HubModel", "IdealModel", "ModelOptions", "TaskModel", "default_models", "load_model"]
+
+IDEAL = "ideal"
+
+
+def load_model(name: str, options: ModelOptions | None = None) -> BenchmarkModel:
+    """The model called `name`.
+
+    Args:
+        name: `ideal`; `ideal:NAME`, the ideal model in the tokens of another; `reference`, the model that ships with
+            the project; a directory; or `owner/name` on the Hub, with `@revision` if need be.
+        options: of models with weights.
+
+    Raises:
+        ValueError: there is none of that name, or it lacks what a run needs.
+    """
+    options = options or ModelOptions()
+    if name == IDEAL:
+        return IdealModel()
+    if name.startswith(f"{IDEAL}:"):
+        return IdealModel(_with_weights(name.removeprefix(f"{IDEAL}:"), options))
+    return _with_weights(name, options)
+
+
+def default_models() -> list[str]:
+    """What runs where nobody names a model: the reference model beside the ideal one in its tokens, if it is there."""
+    return [f"{IDEAL}:{reference.NAME}", reference.NAME] if reference.is_here() else [IDEAL]
+
+
+def _with_weights(name: str, options: ModelOptions) -> HubModel:
+    if name == reference.NAME and not Path(name).is_dir():
+        if not reference.is_here():
+            raise ValueError(f"the reference model is not here: there are no weights in {reference.DIRECTORY}")
+        return HubModel(str(reference.DIRECTORY), options, name=name, answer_length=reference.ANSWER_LENGTH)
+    if "/" not in name and not Path(name).expanduser().exists():
+        raise ValueError(
+            f"unknown model {name!r}; write {IDEAL}, {reference.NAME}, a directory, or owner/name as on the Hub"
+        )
+    return HubModel(name, options)

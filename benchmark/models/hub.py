@@ -1,0 +1,248 @@
+"""A model with weights, from a directory or from the Hub, loaded when its first task begins."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from benchmark.data import Row
+
+from .interface import ModelOptions, TaskModel
+from .memory import automatic_batch_size, is_out_of_memory
+
+# Names under which configs keep the longest sequence that a model was made for.
+_CONTEXT_KEYS = ("max_position_embeddings", "max_sequence_length", "n_positions")
+_DTYPES = ("float32", "bfloat16", "float16")
+# Bytes of weights up to which operations are too small to be shared among cores.
+_SMALL = 100_000_000
+# What stands at either end of a file tells two checkpoints apart, and costs little in one of many gigabytes.
+_FINGERPRINT_ENDS = 1 << 20
+
+
+class HubModel:
+    """Any model that `samplers.models.load` loads, greedy unless the user says otherwise.
+
+    Making one reads its config and resolves its revision, so that a wrong name, a missing tokenizer or a config that
+    nobody can build is refused at once; weights are loaded when the first task needs them.
+
+    Args:
+        source: a directory, `owner/name` on the Hub, or `owner/name@revision`.
+        options: dtype, device, revision and compilation.
+        name: how results name it, if not as `source`.
+        answer_length: tokens that an answer takes at least, unless its config has a key of that name.
+
+    Raises:
+        ValueError: there is no such model, it has no tokenizer or no chat template, or the device does not exist.
+    """
+
+    default_temperature = 0.0
+    has_weights = True
+
+    def __init__(
+        self, source: str, options: ModelOptions, *, name: str | None = None, answer_length: int | None = None
+    ) -> None:
+        from samplers.models.sources import find
+
+        self.name = name or source
+        self.options = options
+        place, revision = _split_revision(source)
+        self._source = find(place, revision if revision is not None else options.revision)
+        config = self._source.read_json("config.json")
+        if config is None:
+            raise ValueError(f"{source!r} has no config.json, so it holds no model")
+        self._config: dict[str, Any] = config
+        self.device = _device(options.device)
+        self.dtype = _dtype(options.dtype, config, self.device)
+        self.answer_length: int | None = config.get("answer_length", answer_length)
+        if not isinstance(self.answer_length, int | None) or (self.answer_length or 1) < 1:
+            raise ValueError(f"{source}/config.json: answer_length is {self.answer_length!r}; it should be a count")
+        self._loading = Lock()
+        self._model: Any = None
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """Its tokenizer, padding on the left.
+
+        Raises:
+            ValueError: it has none, or none with a chat template and an end token.
+        """
+        from samplers.models import load_tokenizer
+
+        tokenizer = load_tokenizer(self._place, revision=self._source.revision)
+        if not tokenizer.chat_template:
+            raise ValueError(f"the tokenizer of {self.name} has no chat template, so questions cannot be put to it")
+        if tokenizer.eos_token_id is None:
+            raise ValueError(f"the tokenizer of {self.name} names no end token, so its answers have no end")
+        return tokenizer
+
+    @cached_property
+    def concurrent(self) -> bool:
+        """A small model on a CPU: its tensors are too small for an operation to use several cores."""
+        if self.device != "cpu" or self._source.directory is None:
+            return False
+        sizes = [path.stat().st_size for path in self._source.directory.glob("*.safetensors")]
+        return sum(sizes) <= _SMALL
+
+    @property
+    def on_the_hub(self) -> bool:
+        """Whether it comes from the Hub, and so has revisions."""
+        return self._source.directory is None
+
+    def record(self) -> dict[str, Any]:
+        """Where the weights come from, at which commit or with which fingerprint, and the dtype."""
+        revision = self._source.revision if self.on_the_hub else self._fingerprint
+        entry: dict[str, Any] = {"revision": revision, "dtype": self.dtype}
+        if self.answer_length is not None:
+            entry["answer_length"] = self.answer_length
+        if self.options.compile:
+            entry["compiled"] = True
+        return entry
+
+    def check_task(self, rows: Sequence[Row], max_new_tokens: int) -> str | None:
+        """Refuse prompts that do not fit into the context; say how many right answers cannot come out."""
+        from benchmark.decoding import tokenize_prompts
+        from benchmark.ideal import is_enumerable
+
+        context = next((self._config[key] for key in _CONTEXT_KEYS if isinstance(self._config.get(key), int)), None)
+        longest = max(map(len, tokenize_prompts(self.tokenizer, rows)))
+        if context is not None and longest + max_new_tokens > context:
+            raise ValueError(
+                f"the longest prompt takes {longest} tokens, with {max_new_tokens} new ones "
+                f"{longest + max_new_tokens}; the model's context is {context} tokens"
+            )
+        # Of texts the answer column is one of many right ones.
+        listed = [row["answer"] for row in rows if is_enumerable(row["reference"])]
+        if not listed:
+            return None
+        lengths = [len(ids) for ids in self.tokenizer(listed, add_special_tokens=False)["input_ids"]]
+        too_long = sum(length > max_new_tokens for length in lengths)
+        if not too_long:
+            return None
+        return (
+            f"{too_long} of {len(rows)} right answers take more than the {max_new_tokens} new tokens, the longest "
+            f"{max(lengths)}; --max-new-tokens {max(lengths)} has room for all"
+        )
+
+    def for_task(self, rows: Sequence[Row], max_new_tokens: int) -> TaskModel:
+        """The model itself, loaded by the first call."""
+        with self._loading:
+            if self._model is None:
+                self._model = self._load()
+        stops = getattr(self._model, "stop_token_ids", None) or ()
+        tokens = tuple(dict.fromkeys([self.tokenizer.eos_token_id, *stops]))
+        return TaskModel(self._model, self.tokenizer, self._input_device(), tokens)
+
+    def batch_size(self, prepared: TaskModel, prompt_length: int, max_new_tokens: int) -> int:
+        """As many rows as the free memory holds."""
+        return automatic_batch_size(prepared, prompt_length=prompt_length, max_new_tokens=max_new_tokens)
+
+    def place(self) -> str:
+        """The device's name."""
+        import torch
+
+        if self.device == "auto":
+            return ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())) or "cpu"
+        if torch.device(self.device).type == "cuda":
+            return torch.cuda.get_device_name(torch.device(self.device))
+        return self.device
+
+    def release(self) -> None:
+        """Drop the weights."""
+        import gc
+
+        import torch
+
+        self._model = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    @property
+    def _place(self) -> str:
+        return str(self._source.directory) if self._source.directory is not None else self._source.name
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        """A hash of the weights and what belongs to them: sizes, and both ends of every file."""
+        digest = hashlib.sha256()
+        directory: Any = self._source.directory
+        for path in sorted(directory.iterdir()):
+            if path.suffix in (".json", ".safetensors", ".bin", ".jinja", ".model", ".txt") and path.is_file():
+                size = path.stat().st_size
+                digest.update(f"{path.name} {size}\n".encode())
+                with path.open("rb") as file:
+                    digest.update(file.read(_FINGERPRINT_ENDS))
+                    file.seek(max(_FINGERPRINT_ENDS, size - _FINGERPRINT_ENDS))
+                    digest.update(file.read(_FINGERPRINT_ENDS))
+        return f"files:{digest.hexdigest()[:16]}"
+
+    def _load(self) -> Any:
+        from samplers.models import load
+
+        where: dict[str, Any] = {"device_map": "auto"} if self.device == "auto" else {"device": self.device}
+        failed = False
+        try:
+            model = load(self._place, revision=self._source.revision, dtype=self.dtype, **where)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            failed = True
+        if failed:
+            # Outside of the handler, which holds on to the tensors of the frames that failed.
+            self.release()
+            raise ValueError(
+                f"{self.name} does not fit into the memory of {self.place()} in {self.dtype}; try --dtype bfloat16, "
+                "another --device, or --device auto for several GPUs"
+            )
+        if getattr(model, "mask_token_id", None) is None:
+            raise ValueError(f"{self.name} names no mask token, neither in its config nor in its tokenizer")
+        if self.options.compile:
+            model.compile(dynamic=True)
+        return model
+
+    def _input_device(self) -> Any:
+        device = getattr(self._model, "device", None)
+        return "cpu" if device is None else device
+
+
+def _split_revision(source: str) -> tuple[str, str | None]:
+    """`owner/name@revision` in two, unless it is a directory of that very name."""
+    if "@" not in source or Path(source).expanduser().is_dir():
+        return source, None
+    place, _, revision = source.rpartition("@")
+    if not place or not revision:
+        raise ValueError(f"cannot read model {source!r}; write owner/name@revision")
+    return place, revision
+
+
+def _device(wanted: str | None) -> str:
+    import torch
+
+    if wanted is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "auto":
+        return wanted
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise ValueError(f"torch knows no device {wanted!r}; try cpu, cuda, cuda:1 or auto") from None
+    count = torch.cuda.device_count() if device.type == "cuda" else 0
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise ValueError(f"there is no device {wanted!r}; torch sees {count} GPUs here")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("there is no device 'mps' here")
+    return str(device)
+
+
+def _dtype(wanted: str | None, config: dict[str, Any], device: str) -> str:
+    if wanted is not None:
+        return wanted
+    if device == "cpu":
+        # CPUs compute in it, and most of them slowly in anything else.
+        return "float32"
+    own = str(config.get("dtype", config.get("torch_dtype"))).removeprefix("torch.")
+    return own if own in _DTYPES else "bfloat16"

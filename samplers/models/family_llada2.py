@@ -1,0 +1,82 @@
+"""LLaDA2.x (arXiv 2512.15745): GLM-4's mixture-of-experts blocks, block-causal."""
+
+from __future__ import annotations
+
+from .configuration import CheckpointConfig
+from .family import Blueprint, Family, PublishedCheckpoint
+from .key_table import Expert, Rows
+from .standard import DENSE, EXPERTS, NORMS, OUTPUT, decoder_config
+
+_LAYER = "model.layers.{i}."
+_QKV = tuple(_LAYER + f"self_attn.{name}_proj" for name in "qkv")
+_OWN: dict[str, str | Rows | Expert] = {
+    "model.word_embeddings.weight": "model.embed_tokens.weight",
+    _LAYER + "attention.query_key_value.weight": Rows(tuple(f"{name}.weight" for name in _QKV)),
+    _LAYER + "attention.query_key_value.bias": Rows(tuple(f"{name}.bias" for name in _QKV)),
+    _LAYER + "attention.query_layernorm.weight": _LAYER + "self_attn.q_norm.weight",
+    _LAYER + "attention.key_layernorm.weight": _LAYER + "self_attn.k_norm.weight",
+    _LAYER + "attention.dense.weight": _LAYER + "self_attn.o_proj.weight",
+    _LAYER + "mlp.gate.weight": _LAYER + "mlp.gate.weight",
+    _LAYER + "mlp.gate.expert_bias": _LAYER + "mlp.gate.e_score_correction_bias",
+}
+_SHARED_EXPERTS: dict[str, str | Rows | Expert] = {
+    f"{_LAYER}mlp.shared_experts.{name}_proj.weight": f"{_LAYER}mlp.shared_experts.{name}_proj.weight"
+    for name in ("gate", "up", "down")
+}
+TABLE = _OWN | _SHARED_EXPERTS | NORMS | DENSE | EXPERTS | OUTPUT
+
+
+def blueprint(config: CheckpointConfig) -> Blueprint:
+    """Keys of the Ling family: a sigmoid router with groups and a bias, partial rotary positions, fused projections."""
+    config.only("score_function", "sigmoid")
+    config.only("norm_head", False)
+    config.only("norm_topk_prob", True)
+    config.only("moe_router_enable_expert_bias", True)
+    config.only("use_bias", False)
+    config.only("use_rmsnorm", True)
+    partial = config.get("partial_rotary_factor", 1.0)
+    settings = decoder_config(config)
+    return Blueprint(
+        blocks="glm4_moe",
+        config=settings
+        | {
+            "head_dim": config.get("head_dim", settings["hidden_size"] // settings["num_attention_heads"]),
+            "attention_bias": config.get("use_qkv_bias", False),
+            "use_qk_norm": config.get("use_qk_norm", True),
+            "partial_rotary_factor": partial,
+            "rope_parameters": config.rope_parameters(partial_rotary_factor=partial),
+            "moe_intermediate_size": config.require("moe_intermediate_size"),
+            "n_routed_experts": config.require("num_experts"),
+            "n_shared_experts": config.require("num_shared_experts"),
+            "num_experts_per_tok": config.require("num_experts_per_tok"),
+            "n_group": config.require("n_group"),
+            "topk_group": config.require("topk_group"),
+            "routed_scaling_factor": config.require("routed_scaling_factor"),
+            "first_k_dense_replace": config.require("first_k_dense_replace"),
+            "norm_topk_prob": True,
+        },
+        table=TABLE,
+        tied=config.get("tie_word_embeddings"),
+        block_length=config.get("block_size"),
+    )
+
+
+FAMILY = Family(
+    name="LLaDA2.x",
+    model_types=("llada2_moe",),
+    architectures=("LLaDA2MoeModelLM",),
+    attention="block_causal",
+    mask_token_id=156895,
+    eos_token_id=156892,
+    stop_token_ids=(156892,),
+    vocab_size=157184,
+    block_length=32,
+    paper="arXiv 2512.15745",
+    checkpoints=(
+        PublishedCheckpoint("inclusionAI/LLaDA2.0-mini", 16.3, "apache-2.0"),
+        PublishedCheckpoint("inclusionAI/LLaDA2.0-flash", 103.0, "apache-2.0"),
+        PublishedCheckpoint("inclusionAI/LLaDA2.1-mini", 16.3, "apache-2.0"),
+        PublishedCheckpoint("inclusionAI/LLaDA2.1-flash", 103.0, "apache-2.0"),
+    ),
+    blueprint=blueprint,
+)

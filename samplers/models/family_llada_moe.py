@@ -1,0 +1,73 @@
+"""LLaDA-MoE (arXiv 2509.24389): Qwen3's mixture-of-experts blocks, bidirectional; top-k weights as the softmax gave."""
+
+from __future__ import annotations
+
+from .configuration import CheckpointConfig
+from .family import Blueprint, Family, PublishedCheckpoint
+from .standard import ATTENTION, DENSE, EMBEDDING, EXPERTS, NORMS, OUTPUT, decoder_config
+
+TABLE = (
+    EMBEDDING
+    | ATTENTION
+    | NORMS
+    | {"model.layers.{i}.mlp.gate.weight": "model.layers.{i}.mlp.gate.weight"}
+    | DENSE
+    | EXPERTS
+    | OUTPUT
+)
+
+
+def blueprint(config: CheckpointConfig) -> Blueprint:
+    """Keys close to OLMoE's, but queries and keys are normed per head."""
+    config.only("qk_layernorm", True)
+    if config.get("clip_qkv") is not None:
+        raise config.refusal("clip_qkv", "null")
+    if config.get("shared_expert_intermediate_size") is not None:
+        raise config.refusal("shared_expert_intermediate_size", "null")
+    config.only("partial_rotary_factor", 1)
+    config.only("routed_scaling_factor", 1)
+    config.only("moe_router_score_function", "softmax")
+    config.only("moe_router_enable_expert_bias", False)
+    config.only("norm_topk_prob", False)
+    for key in ("router_num_group", "router_topk_group"):
+        config.only(key, 1)
+    settings = decoder_config(config)
+    dense = [layer for layer, sparse in enumerate(config.require("moe_layer_freq")) if sparse == 0]
+    expert_width = config.require("expert_intermediate_size")
+    return Blueprint(
+        blocks="qwen3_moe",
+        config=settings
+        | {
+            "head_dim": config.get("head_dim", settings["hidden_size"] // settings["num_attention_heads"]),
+            "attention_bias": config.get("attention_bias", False),
+            "intermediate_size": config.require("dense_intermediate_size") if dense else expert_width,
+            "moe_intermediate_size": expert_width,
+            "num_experts": config.require("num_experts"),
+            "num_experts_per_tok": config.require("num_experts_per_tok"),
+            "mlp_only_layers": dense,
+            "decoder_sparse_step": 1,
+            "norm_topk_prob": False,
+        },
+        table=TABLE,
+        tied=config.get("tie_word_embeddings"),
+    )
+
+
+FAMILY = Family(
+    name="LLaDA-MoE",
+    # The dense family's model type: the architecture tells them apart.
+    model_types=("llada",),
+    architectures=("LLaDAMoEModelLM",),
+    attention="full",
+    mask_token_id=156895,
+    eos_token_id=156892,
+    stop_token_ids=(156892,),
+    vocab_size=157184,
+    block_length=None,
+    paper="arXiv 2509.24389",
+    checkpoints=(
+        PublishedCheckpoint("inclusionAI/LLaDA-MoE-7B-A1B-Instruct", 7.4, "apache-2.0"),
+        PublishedCheckpoint("inclusionAI/LLaDA-MoE-7B-A1B-Base", 7.4, "apache-2.0"),
+    ),
+    blueprint=blueprint,
+)

@@ -1,0 +1,88 @@
+"""What a generation hands out: the state after each step, and the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class GenerationOutput:
+    """What `generate` returns.
+
+    Attributes:
+        sequences: (batch, prompt + new), long: prompts as they were given, followed by what was generated.
+        num_forward_passes: (batch,), long: forward passes in which a row still had something to decode (its NFE). With
+            guidance every step takes two.
+        num_skipped_tokens: (batch,), long: positions that `stop_at_eos` or `eos_handling="fill"` filled with the end
+            token, so that no forward pass had to decode them; 0 unless one of the two is asked for.
+        trajectory: the generated region after each step, each (batch, new), if asked for. A row that is finished
+            repeats its state while the others go on.
+    """
+
+    sequences: Tensor
+    num_forward_passes: Tensor
+    num_skipped_tokens: Tensor
+    trajectory: list[Tensor] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationStep:
+    """One step of a generation, as `stream` hands it out; its tensors are the caller's to keep.
+
+    Attributes:
+        number: counted from 0, over all blocks.
+        timestep: what the scheduler was told.
+        before: (batch, new), long: the generated region before this step.
+        sample: (batch, new), long: the generated region after it, end tokens filled in and the callback's changes made.
+        window: first and last-plus-one position of the generated region that the scheduler saw; with `tails`, counted
+            from the first block, in which the generated region of a row begins after its tail.
+        num_forward_passes: (batch,), long: forward passes of each row so far.
+        num_skipped_tokens: (batch,), long: positions that were filled without one so far.
+        mask_token_id: what marks a position as open in `before` and `sample`.
+        output: what the scheduler's `step` returned.
+        tails: (batch, 1), long: tokens of each prompt that share a block with the answer; None where none do.
+    """
+
+    number: int
+    timestep: Any
+    before: Tensor
+    sample: Tensor
+    window: tuple[int, int]
+    num_forward_passes: Tensor
+    num_skipped_tokens: Tensor
+    mask_token_id: int
+    output: Any
+    tails: Tensor | None = None
+
+    @property
+    def masked(self) -> Tensor:
+        """Positions still masked after the step, bool (batch, new)."""
+        return self.sample == self.mask_token_id
+
+    @property
+    def committed(self) -> Tensor:
+        """Positions that were masked before the step and are not after it, bool (batch, new)."""
+        return (self.before == self.mask_token_id) & ~self.masked
+
+    @property
+    def remasked(self) -> Tensor:
+        """Positions that held a token before the step and are masked after it, bool (batch, new)."""
+        return (self.before != self.mask_token_id) & self.masked
+
+    @property
+    def probabilities(self) -> Tensor:
+        """The model's probability of the token proposed at each position, (batch, new); NaN outside the window."""
+        proposed: Tensor = self.output.sampled_probs
+        start, stop = self.window
+        batch, new = self.sample.shape
+        if self.tails is None:
+            probabilities = proposed.new_full((batch, max(new, stop)), torch.nan)
+            probabilities[:, start:stop] = proposed
+            return probabilities[:, :new]
+        places = torch.arange(new, device=proposed.device) + self.tails
+        seen = proposed.gather(1, (places - start).clamp(0, stop - start - 1))
+        return seen.masked_fill((places < start) | (places >= stop), torch.nan)

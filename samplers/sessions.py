@@ -1,0 +1,143 @@
+"""Decoding with keys and values kept between steps: exactly where attention allows it, approximately on request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from .caches import KeyValueBuffer
+from .models.masks import token_positions, visible_keys
+
+if TYPE_CHECKING:
+    from .denoisers import SessionRequest
+
+#: Approximate caches by name.
+CACHES = (None, "prefix", "dual")
+
+
+class CachedSession:
+    """One generation with a `DiffusionLanguageModel`; a step runs only the positions whose keys are not kept.
+
+    Exact, whatever the request says:
+        "block_causal": a finished block sees only itself and what is before it, so its keys never change. The first
+            step in a block runs the block before it once more, with its final tokens: no forward pass of its own.
+        "prompt_first": the prompt never sees the answer; its keys come from the first step.
+    Approximate, where `request.cache` asks for it (Fast-dLLM, arXiv 2505.22618, section 3.2); the first step in every
+    block is a full one and exact:
+        "prefix": keys before the block stay as the first step left them, those from the block on are fresh.
+        "dual": the keys behind the block stay as well, and a step runs the block alone.
+    The keys before a block are exact in block-causal models, where "prefix" changes nothing and "dual" pays off for
+    blocks shorter than the model's own (the sub-blocks of Fast-dLLM v2, arXiv 2509.26328).
+
+    Args:
+        model: the network.
+        request: what is known of the generation.
+
+    Raises:
+        ValueError: the cache is unknown.
+    """
+
+    def __init__(self, model: Any, request: SessionRequest) -> None:
+        if request.cache not in CACHES:
+            raise ValueError(f"cache is {request.cache!r}; it should be None, 'prefix' or 'dual'")
+        self._model, self._request = model, request
+        mask = request.attention_mask
+        self._real = None if mask is None else mask.bool()
+        self._paddings = [0] if self._real is None else self._real.long().argmax(dim=1).tolist()
+        self._buffer: KeyValueBuffer | None = None
+        self._masks: dict[tuple[int, int, int], Tensor | None] = {}
+        # Keys of the positions before this one are final and in the buffer.
+        self._kept = 0
+        # Number and raw logits of the row before `_kept`, which a shifted model needs for the first token after it.
+        self._row_before: tuple[int, Tensor | None] = (-1, None)
+        # Block-causal models have an exact prefix already.
+        self._approximate = request.cache == "dual" or (request.cache == "prefix" and model.attention != "block_causal")
+        self._fresh_block = True
+
+    def window_logits(self, sequences: Tensor, start: int, stop: int) -> Tensor:
+        """As `DecodingSession.window_logits`; one forward pass over the positions that are not kept."""
+        length, shift = sequences.shape[1], self._model.shift
+        reach = self._reach(stop, length)
+        first, last = self._kept, reach
+        if self._approximate and not self._fresh_block:
+            first = max(first, start)
+            if self._request.cache == "dual":
+                last = stop
+        row = max(start - shift, 0)
+        if row < first and row != self._row_before[0]:
+            first = row
+        kept = max(self._kept, self._final_until(start))
+        wanted = row
+        if shift and first < kept <= row:
+            # The row before the kept positions is computed now or never.
+            wanted = kept - 1
+        logits = self._rows(sequences, first, last, reach, max(wanted, first), stop - shift)
+        if row < first:
+            assert self._row_before[1] is not None
+            logits = torch.cat([self._row_before[1], logits], dim=1)
+            wanted = row
+        if shift and kept > wanted:
+            self._row_before = kept - 1, logits[:, kept - 1 - wanted : kept - wanted].clone()
+        self._kept, self._fresh_block = kept, False
+        logits = logits[:, row - wanted :]
+        # Row 0 of a shifted model is all there is for token 0.
+        return logits if start >= shift else torch.cat([logits[:, :1], logits], dim=1)
+
+    def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
+        """What is approximate starts over with the next block; what is exact needs no telling."""
+        self._fresh_block = True
+
+    def _rows(self, sequences: Tensor, first: int, last: int, visible: int, row: int, end: int) -> Tensor:
+        """Raw logits of the rows from `row` to `end` in a pass over the positions from `first` to `last`."""
+        if self._buffer is None:
+            self._buffer = KeyValueBuffer(sequences.shape[1])
+            places = torch.arange(sequences.shape[1], device=sequences.device)[None]
+            self._positions = places if self._real is None else token_positions(self._real)
+        self._buffer.expose(first, visible)
+        more = {"prompt_length": self._request.prompt_length} if self._model.attention == "prompt_first" else {}
+        output = self._model(
+            sequences[:, first:last],
+            attention_mask=self._mask(first, last, visible, sequences.device),
+            position_ids=self._positions[:, first:last],
+            past_key_values=self._buffer,
+            logits_to_keep=torch.arange(row - first, end - first, device=sequences.device),
+            aligned=False,
+            **more,
+        )
+        logits: Tensor = output.logits
+        return logits
+
+    def _mask(self, first: int, last: int, visible: int, device: torch.device) -> Tensor | None:
+        key = (first, last, visible)
+        if key not in self._masks:
+            if len(self._masks) > 8:
+                self._masks.clear()
+            self._masks[key] = visible_keys(
+                self._model.attention,
+                queries=(first, last),
+                keys=visible,
+                real=self._real,
+                block_length=self._model.block_length,
+                prompt_length=self._request.prompt_length,
+                device=device,
+            )
+        return self._masks[key]
+
+    def _reach(self, stop: int, length: int) -> int:
+        """The end of what positions before `stop` may look at."""
+        if self._model.attention != "block_causal":
+            return length
+        block: int = self._model.block_length
+        return min(length, max(stop + (padding - stop) % block for padding in self._paddings))
+
+    def _final_until(self, start: int) -> int:
+        """Keys before this position do not change any more once a pass with the tokens before `start` has been run."""
+        if self._model.attention == "full":
+            return 0
+        final = self._request.prompt_length if self._request.revises_blocks else start
+        if self._model.attention == "prompt_first":
+            return self._request.prompt_length
+        block: int = self._model.block_length
+        return min(final - (final - padding) % block for padding in self._paddings)

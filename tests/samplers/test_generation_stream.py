@@ -1,0 +1,103 @@
+"""Streaming: the state after each step while decoding goes on, and the answers as text."""
+
+from typing import Any
+
+import pytest
+import torch
+from scheduler_cases import FACTORIES, every_scheduler, row_generator
+from torch import Tensor
+from toy_denoiser import ToyDenoiser
+
+from samplers import ConfidenceScheduler, ReMDMScheduler, ThresholdScheduler, generate, partial_texts, stream
+
+MASK = 47
+TOY = ToyDenoiser()
+PROMPT = torch.tensor([[5, 17, 30], [8, 2, 41]])
+
+
+@every_scheduler
+def test_steps_are_those_of_generate(name: str) -> None:
+    arguments: dict[str, Any] = {"max_new_tokens": 7, "block_length": 3, "temperature": 1.0}
+    steps = list(stream(TOY, PROMPT, scheduler=FACTORIES[name](), generator=row_generator(1), **arguments))
+    output = generate(
+        TOY, PROMPT, scheduler=FACTORIES[name](), generator=row_generator(1), return_trajectory=True, **arguments
+    )
+    assert [step.number for step in steps] == list(range(len(steps)))
+    assert all(torch.equal(step.sample, state) for step, state in zip(steps, output.trajectory, strict=True))
+    assert torch.equal(steps[-1].num_forward_passes, output.num_forward_passes)
+    before = torch.full((2, 7), MASK)
+    for step in steps:
+        assert torch.equal(step.before, before)
+        start, stop = step.window
+        outside = torch.ones(7, dtype=torch.bool)
+        outside[start:stop] = False
+        assert torch.equal(step.committed[:, start:stop], step.output.transfer_index & (before == MASK)[:, start:stop])
+        assert torch.equal(step.remasked[:, start:stop], step.output.remask_index)
+        assert not (step.committed | step.remasked)[:, outside].any()
+        assert step.probabilities[:, outside].isnan().all()
+        assert torch.equal(step.probabilities[:, start:stop], step.output.sampled_probs)
+        assert torch.equal(step.masked, step.sample == MASK)
+        before = step.sample
+
+
+def test_remasked_positions_are_told() -> None:
+    steps = list(stream(TOY, PROMPT, scheduler=ReMDMScheduler(k=2), max_new_tokens=8))
+    assert any(step.remasked.any() for step in steps)
+    assert sum(int(step.committed.sum()) - int(step.remasked.sum()) for step in steps) == 16
+
+
+def test_nothing_is_computed_before_it_is_asked_for() -> None:
+    calls: list[int] = []
+
+    class Counted(ToyDenoiser):
+        def forward(self, input_ids: Tensor, *unused: Any, **unused_too: Any) -> Any:
+            calls.append(1)
+            return super().forward(input_ids)
+
+    steps = stream(Counted(), PROMPT, scheduler=ConfidenceScheduler(), max_new_tokens=8)
+    assert calls == []
+    next(steps)
+    next(steps)
+    assert len(calls) == 2
+
+
+def test_step_belongs_to_the_caller_and_gradients_stay_on_outside() -> None:
+    plain = generate(TOY, PROMPT, scheduler=ConfidenceScheduler(), max_new_tokens=5)
+    for step in stream(TOY, PROMPT, scheduler=ConfidenceScheduler(), max_new_tokens=5):
+        assert torch.is_grad_enabled()
+        last, passes = step.sample.clone(), step.num_forward_passes.clone()
+        step.sample.fill_(0)
+        step.num_forward_passes.fill_(99)
+        step.before.fill_(0)
+    assert torch.equal(last, plain.sequences[:, 3:])
+    assert torch.equal(passes, plain.num_forward_passes)
+
+
+def test_arguments_are_checked_at_once() -> None:
+    with pytest.raises(ValueError, match="max_new_tokens=0"):
+        stream(TOY, PROMPT, scheduler=ConfidenceScheduler(), max_new_tokens=0)
+    with pytest.raises(TypeError, match="return_trajectory"):
+        stream(TOY, PROMPT, scheduler=ConfidenceScheduler(), return_trajectory=True)
+
+
+class Letters:
+    """A tokenizer of letters; token 26 ends an answer."""
+
+    eos_token_id = 26
+
+    def decode(self, tokens: list[int], skip_special_tokens: bool) -> str:
+        assert skip_special_tokens
+        return "".join(chr(ord("a") + token) for token in tokens)
+
+
+def test_partial_answers_as_text() -> None:
+    def first_letters(input_ids: Tensor) -> Any:
+        logits = torch.zeros(*input_ids.shape, 28)
+        answer = torch.tensor([7, 4, 11, 11, 14, 26, 0, 0])
+        logits[:, -8:] = torch.nn.functional.one_hot(answer, 28) * torch.linspace(9, 5, 8).unsqueeze(1)
+        return type("Output", (), {"logits": logits})
+
+    steps = stream(first_letters, PROMPT[:1], scheduler=ConfidenceScheduler(k=2), max_new_tokens=8, mask_token_id=27)
+    assert list(partial_texts(steps, Letters())) == [["he______"], ["hell____"], ["hello"], ["hello"]]
+    steps = stream(first_letters, PROMPT[:1], scheduler=ThresholdScheduler(), max_new_tokens=8, mask_token_id=27)
+    assert [texts[0] for texts in partial_texts(steps, Letters(), placeholder="?", separator=" ")][-1] == "hello"
