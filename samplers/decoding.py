@@ -140,7 +140,7 @@ class Decoding:
                 self._columns = torch.cat([before[:, :start], decided, before[:, stop:]], dim=1)
                 self._fill(self._end_tokens.fill_behind)
                 if self._callback is not None:
-                    self._set_answer(_call_back(self._callback, number, timestep, self._answer()))
+                    self._let_change(_call_back(self._callback, number, timestep, self._answer()))
 
                 # The one look at the device per step: which rows go on, is anything broken, did anything happen.
                 invalid, masks_left = invalid_rows(output, masked), self._columns[:, start:stop] == self._mask
@@ -198,6 +198,13 @@ class Decoding:
     def _set_answer(self, answer: Tensor) -> None:
         self._columns = self._layout.with_answers(self._columns, answer)
 
+    def _let_change(self, answer: Tensor | None) -> None:
+        """Go on with the answers that a callback returned, if any; they may differ wherever it likes."""
+        if answer is not None:
+            self._set_answer(answer)
+            if hasattr(self._session, "forget"):
+                self._session.forget()
+
     def _fill(self, fill: Callable[..., Tensor], *arguments: Any) -> None:
         """Let a rule for end tokens fill masks, and count what it filled."""
         answer = self._answer()
@@ -228,11 +235,11 @@ def _noise_sources(generator: Any, unfinished: list[bool]) -> Any:
     return [source if going_on else None for source, going_on in zip(generator, unfinished, strict=True)]
 
 
-def _call_back(callback: Callback, step: int, timestep: Any, answer: Tensor) -> Tensor:
-    """The answers, (batch, new), that the callback wants to go on with."""
+def _call_back(callback: Callback, step: int, timestep: Any, answer: Tensor) -> Tensor | None:
+    """The answers, (batch, new), that the callback wants to go on with; None where it has no wish."""
     changed = callback(step, timestep, {"sample": answer.clone()})
     if not changed or "sample" not in changed:
-        return answer
+        return None
     sample = changed["sample"]
     if not isinstance(sample, Tensor) or sample.is_floating_point():
         raise TypeError(f"the callback returned a sample that is {type(sample).__name__}; it should be a tensor of ids")
