@@ -52,13 +52,7 @@ class EditingScheduler(QuotaThresholdScheduler):
         check_count("max_post_steps", max_post_steps, optional=False, least=0)
         self._threshold, self._editing_threshold, self._max_post_steps = threshold, editing_threshold, max_post_steps
         self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            score_proposal=score_proposal,
-            num_inference_steps=num_inference_steps,
-        )
+        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
 
     def _new_state(self) -> SampleState:
         return SampleState({**QUOTA_STATE, "unsettled": 0, "post_steps": 0}, {"committed": 0})

@@ -55,13 +55,7 @@ class KLASSScheduler(QuotaScheduler):
         check_count("history", history, optional=False)
         self._threshold, self._kl_threshold, self._history = threshold, kl_threshold, history
         self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            score_proposal=score_proposal,
-            num_inference_steps=num_inference_steps,
-        )
+        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
 
     def _new_state(self) -> SampleState:
         return SampleState(QUOTA_STATE, {"stable_steps": 0}, per_token=["log_probabilities"])

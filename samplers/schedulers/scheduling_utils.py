@@ -82,6 +82,17 @@ class Step:
             raise AttributeError("nothing is proposed yet")
         return self.chosen
 
+    def threshold_for(self, own: float | None) -> float:
+        """A scheduler's own threshold, or where it has none the caller's.
+
+        Raises:
+            ValueError: nobody gave one.
+        """
+        threshold = own if own is not None else self.threshold
+        if threshold is None:
+            raise ValueError("threshold=None: give a number to the constructor or to step()")
+        return threshold
+
 
 class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     """Decides which masked tokens of a window to commit at each step, and which committed ones to mask again.
@@ -130,15 +141,12 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
         top_p: float | None,
         top_k: int | None,
         score_proposal: bool,
-        num_inference_steps: int | None = None,
     ) -> None:
-        """Validate and keep the shared arguments; every constructor calls it."""
+        """Validate and keep the shared arguments; every constructor calls it, once its own are kept."""
         _check_proposal(temperature, top_p, top_k)
-        check_count("num_inference_steps", num_inference_steps)
         check_flag("score_proposal", score_proposal)
         self._temperature, self._top_p, self._top_k = temperature, top_p, top_k
         self._score_proposal = score_proposal
-        self._given_steps = num_inference_steps
         self._state = self._new_state()
         # A pipeline reads it where its caller names no block length; a loaded config may hold another.
         self.register_to_config(block_length=DEFAULT_BLOCK_LENGTH)  # type: ignore[no-untyped-call]
