@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
-from diffusers.configuration_utils import ConfigMixin
+from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
@@ -134,6 +134,17 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
         super().__init_subclass__(**arguments)
         cls.revises = cls.revise is not UnmaskingScheduler.revise or cls.replace is not UnmaskingScheduler.replace
 
+    @register_to_config
+    def __init__(
+        self,
+        *,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        score_proposal: bool = False,
+    ) -> None:
+        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+
     def _configure(
         self,
         *,
@@ -142,7 +153,7 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
         top_k: int | None,
         score_proposal: bool,
     ) -> None:
-        """Validate and keep the shared arguments; every constructor calls it, once its own are kept."""
+        """Validate and keep the shared arguments; a constructor calls it, or its parent's, once its own are kept."""
         _check_proposal(temperature, top_p, top_k)
         check_flag("score_proposal", score_proposal)
         self._temperature, self._top_p, self._top_k = temperature, top_p, top_k
