@@ -1,6 +1,5 @@
 """Training goes on where it stopped, bit for bit."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from benchmark.reference.checkpoints import find_checkpoints, load_checkpoint, save_checkpoint
-from benchmark.reference.training import LOG, Piece, Trainer, TrainingConfig
+from benchmark.reference.training import LOG, Piece, Trainer, TrainingConfig, read_log
 
 
 def _train(config, directory, output, **piece) -> bool:
@@ -27,10 +26,10 @@ def test_training_in_pieces_gives_the_same_weights_as_in_one_go(config, director
 
     assert whole.keys() == pieces.keys()
     assert all(torch.equal(whole[name], pieces[name]) for name in whole)
-    entries = [
-        [json.loads(line) for line in (tmp_path / run / LOG).read_text().splitlines()] for run in ("whole", "pieces")
+    losses = [
+        {entry["step"]: entry["loss"] for entry in read_log(tmp_path / run / LOG)[1]} for run in ("whole", "pieces")
     ]
-    losses = [{entry["step"]: entry["loss"] for entry in run} for run in entries]
+    assert [piece["begins_at"] for piece in read_log(tmp_path / "pieces" / LOG)[0]] == [0, 3]
     assert losses[0][6] == losses[1][6]
 
 
