@@ -5,10 +5,11 @@ import click
 from hub_dataset.commands.building import build
 from hub_dataset.commands.checking import check
 from hub_dataset.commands.looking import list_tasks, show
+from hub_dataset.commands.shared import OneLineErrors
 from hub_dataset.commands.sharing import import_data, install, publish
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Make the ParallelBench dataset.
 

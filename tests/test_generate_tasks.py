@@ -39,6 +39,17 @@ def test_help_shows_the_commands_and_loads_nothing_that_takes_time():
     assert all(command in result.stdout for command in ("build", "check", "list"))
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which refuses all that is written to it")
+@pytest.mark.parametrize("command", [["list"], ["show", "waiting_line_copy"]])
+def test_full_disk_is_one_line(command):
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, str(ROOT / "generate_tasks.py"), *command], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert result.returncode == 2
+    assert result.stderr == "Error: [Errno 28] No space left on device\n"
+
+
 @pytest.mark.parametrize("command", ["build", "check"])
 def test_help_of_a_command_has_an_example(command):
     assert f"python generate_tasks.py {command}" in invoke(command, "--help").output

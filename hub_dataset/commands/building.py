@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .shared import InputError, config_option, one_line_errors, progress, selected_tasks
+from .shared import InputError, config_option, progress, selected_tasks
 
 OUTPUT = Path("build") / "parallelbench"
 
@@ -79,35 +79,34 @@ def build(
     splits = splits or (("train",) if file_format == "sft" else ("test",))
     if rows is not None and set(splits) == {"test"}:
         raise InputError(f"--rows {rows} has no effect on test, whose rows are fixed; add --split train or validation")
-    with one_line_errors():
-        from ..writing import build_dataset
+    from ..writing import build_dataset
 
-        selected = selected_tasks(tasks, options, config)
-        if names == "generated" and not any(task.items == "people" for task in selected):
-            raise InputError("--names generated has no effect on these tasks: none of them is about people")
-        if names == "generated" and set(splits) == {"test"}:
-            raise InputError("--names generated has no effect on test, whose names are fixed; add --split train")
-        output = output or (OUTPUT if config is None else OUTPUT.with_name(config.stem))
-        files = len(selected) * len(set(splits))
-        built: set[str] = set()
-        left_out: list[str] = []
-        with progress("building", files) as advance:
+    selected = selected_tasks(tasks, options, config)
+    if names == "generated" and not any(task.items == "people" for task in selected):
+        raise InputError("--names generated has no effect on these tasks: none of them is about people")
+    if names == "generated" and set(splits) == {"test"}:
+        raise InputError("--names generated has no effect on test, whose names are fixed; add --split train")
+    output = output or (OUTPUT if config is None else OUTPUT.with_name(config.stem))
+    files = len(selected) * len(set(splits))
+    built: set[str] = set()
+    left_out: list[str] = []
+    with progress("building", files) as advance:
 
-            def count_file(config: str, split: str, rows: int) -> None:
-                built.add(config)
-                advance()
+        def count_file(config: str, split: str, rows: int) -> None:
+            built.add(config)
+            advance()
 
-            count = build_dataset(
-                output,
-                selected,
-                splits=splits,
-                rows=rows,
-                names=names,
-                file_format=file_format,
-                workers=workers,
-                on_file=count_file,
-                on_skip=left_out.append,
-            )
+        count = build_dataset(
+            output,
+            selected,
+            splits=splits,
+            rows=rows,
+            names=names,
+            file_format=file_format,
+            workers=workers,
+            on_file=count_file,
+            on_skip=left_out.append,
+        )
     for message in left_out:
         click.echo(message, err=True)
     click.echo(f"{output}: {count} rows, {len(built)} tasks, {', '.join(dict.fromkeys(splits))}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..installing import METRIC
-from .shared import InputError, config_option, one_line_errors, progress, selected_tasks
+from .shared import InputError, config_option, progress, selected_tasks
 
 
 @click.command()
@@ -34,37 +34,36 @@ def check(tasks: tuple[str, ...], options: tuple[str, ...], config: Path | None,
     """
     if update and config is not None:
         raise InputError(f"--update records the benchmark's own tasks, not those of {config}; leave out one of the two")
-    with one_line_errors():
-        from ..checks import load_scorer, problems_of_config, read_checksums, write_checksums
-        from ..grammar import grammar_checker
-        from ..unavailable import UnavailableError
+    from ..checks import load_scorer, problems_of_config, read_checksums, write_checksums
+    from ..grammar import grammar_checker
+    from ..unavailable import UnavailableError
 
-        names = selected_tasks(tasks, options, config)
-        if update:
-            write_checksums()
-        recorded = read_checksums() if config is None else None
-        # The metric takes seconds to load: only where there is something to score.
-        exact = any(not task.task_type.open_ended for task in names)
-        score = load_scorer(METRIC) if exact else None
-        problems: list[str] = []
-        left_out: list[str] = []
-        unbuilt: list[str] = []
-        grammar = None
-        if any(task.task_type.is_text for task in names):
+    names = selected_tasks(tasks, options, config)
+    if update:
+        write_checksums()
+    recorded = read_checksums() if config is None else None
+    # The metric takes seconds to load: only where there is something to score.
+    exact = any(not task.task_type.open_ended for task in names)
+    score = load_scorer(METRIC) if exact else None
+    problems: list[str] = []
+    left_out: list[str] = []
+    unbuilt: list[str] = []
+    grammar = None
+    if any(task.task_type.is_text for task in names):
+        try:
+            grammar = grammar_checker()
+        except UnavailableError as error:
+            left_out.append(f"the grammar of answers is not checked: {error}")
+    with progress("checking", len(names)) as advance:
+        for task in names:
             try:
-                grammar = grammar_checker()
+                problems += problems_of_config(task, recorded, score, grammar)
             except UnavailableError as error:
-                left_out.append(f"the grammar of answers is not checked: {error}")
-        with progress("checking", len(names)) as advance:
-            for task in names:
-                try:
-                    problems += problems_of_config(task, recorded, score, grammar)
-                except UnavailableError as error:
-                    unbuilt.append(f"{task.name} is left out: {error}")
-                else:
-                    if task.from_hub and recorded is not None and task.name not in recorded:
-                        left_out.append(f"{task.name} is not compared: no checksum is recorded; --update records it")
-                advance()
+                unbuilt.append(f"{task.name} is left out: {error}")
+            else:
+                if task.from_hub and recorded is not None and task.name not in recorded:
+                    left_out.append(f"{task.name} is not compared: no checksum is recorded; --update records it")
+            advance()
     for message in (*left_out, *unbuilt):
         click.echo(message, err=True)
     for problem in problems:

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import click
 
-from .shared import config_option, one_line_errors, selected_tasks
+from .shared import config_option, selected_tasks
 
 
 @click.command("list")
 @config_option
 def list_tasks(config: Path | None) -> None:
     """Show all tasks with their sizes and scorers."""
-    with one_line_errors():
-        tasks = selected_tasks(config=config)
+    tasks = selected_tasks(config=config)
     header = ("TASK", "CATEGORY", "ROWS", "LENGTH", "TOKENS", "SCORER", "WHAT TO DO")
     lines = [header]
     for task in tasks:
@@ -48,11 +47,10 @@ def show(task: str, rows: int, split: str, config: Path | None) -> None:
       python generate_tasks.py show waiting_line_shuffle
       python generate_tasks.py show puzzle_sudoku_n4_12 --rows 1 --split train
     """
-    with one_line_errors():
-        from ..rows import build_rows
-        from ..showing import plain_text, print_rows
+    from ..rows import build_rows
+    from ..showing import plain_text, print_rows
 
-        shown = build_rows(selected_tasks((task,), (), config)[0], split, rows)
+    shown = build_rows(selected_tasks((task,), (), config)[0], split, rows)
     if not sys.stdout.isatty():
         click.echo("\n\n".join(plain_text(row) for row in shown))
         return

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,15 +21,18 @@ class InputError(click.ClickException):
     exit_code = 2
 
 
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turns what users get wrong, and what the system refuses, into `InputError`."""
-    try:
-        yield
-    except ValueError as error:
-        raise InputError(" ".join(str(error).split())) from None
-    except OSError as error:
-        raise InputError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
+class OneLineErrors(click.Group):
+    """Commands of which users get one line and exit code 2 for what they got wrong, and for what the system refuses."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            raise InputError(" ".join(str(error).split())) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader has seen enough, which click ends without a word
+                raise
+            raise InputError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..installing import METRIC, NAME
-from .shared import config_option, one_line_errors, progress, selected_tasks
+from .shared import config_option, progress, selected_tasks
 
 
 @click.command("import")
@@ -27,26 +27,23 @@ def import_data(source: str, output: Path, skip_unknown: bool) -> None:
       python generate_tasks.py import ../ParallelBench --output build/original
       python generate_tasks.py import furiosa-ai/ParallelBench --output build/original2026
     """
-    with one_line_errors():
-        from ..checks import load_scorer
-        from ..importing import MOST_NAMED, UnknownRowsError, import_original
+    from ..checks import load_scorer
+    from ..importing import MOST_NAMED, UnknownRowsError, import_original
 
-        problems: list[str] = []
-        try:
-            # The metric takes seconds to load: only where there is something to score.
-            load = cache(lambda: load_scorer(METRIC))
-            imported = import_original(
-                source, output, score=lambda *columns: load()(*columns), skip_unknown=skip_unknown
-            )
-            problems = imported.skipped
-        except UnknownRowsError as error:
-            problems = error.problems
-            raise ValueError(f"{error}; --skip-unknown leaves them out") from None
-        finally:
-            for problem in problems[:MOST_NAMED]:
-                click.echo(problem, err=True)
-            if len(problems) > MOST_NAMED:
-                click.echo(f"... and {len(problems) - MOST_NAMED} more", err=True)
+    problems: list[str] = []
+    try:
+        # The metric takes seconds to load: only where there is something to score.
+        load = cache(lambda: load_scorer(METRIC))
+        imported = import_original(source, output, score=lambda *columns: load()(*columns), skip_unknown=skip_unknown)
+        problems = imported.skipped
+    except UnknownRowsError as error:
+        problems = error.problems
+        raise ValueError(f"{error}; --skip-unknown leaves them out") from None
+    finally:
+        for problem in problems[:MOST_NAMED]:
+            click.echo(problem, err=True)
+        if len(problems) > MOST_NAMED:
+            click.echo(f"... and {len(problems) - MOST_NAMED} more", err=True)
     left_out = f", {len(problems)} rows or tasks left out" if problems else ""
     click.echo(f"{output}: {sum(imported.counts.values())} rows, {len(imported.counts)} tasks{left_out}")
 
@@ -64,13 +61,12 @@ def install(tasks: tuple[str, ...], config: Path | None) -> None:
       python generate_tasks.py install
       python -c "import datasets; print(datasets.load_dataset('parallelbench', 'waiting_line_copy'))"
     """
-    with one_line_errors():
-        from ..installing import install as install_all
+    from ..installing import install as install_all
 
-        selected = selected_tasks(tasks, (), config)
-        left_out: list[str] = []
-        with progress("installing", len(selected)) as advance:
-            count = install_all(selected, metric=METRIC, on_config=lambda name: advance(), on_skip=left_out.append)
+    selected = selected_tasks(tasks, (), config)
+    left_out: list[str] = []
+    with progress("installing", len(selected)) as advance:
+        count = install_all(selected, metric=METRIC, on_config=lambda name: advance(), on_skip=left_out.append)
     for message in left_out:
         click.echo(message, err=True)
     click.echo(
@@ -108,31 +104,33 @@ def publish(repo: str | None, space: str | None, model: str | None, only: tuple[
     """
     import tempfile
 
-    with one_line_errors():
-        from .. import publishing
+    from .. import publishing
 
-        for option, given, part in (("--space", space, "metric"), ("--model", model, "model")):
-            if given and only and part not in only:
-                raise ValueError(f"{option} {given} has no effect without --only {part}")
-        owner = publishing.UNKNOWN_OWNER if dry_run else publishing.find_owner()
-        repo = repo or f"{owner}/{NAME}"
-        uploads = []
-        with tempfile.TemporaryDirectory() as folder:
-            if "dataset" in (only or ("dataset",)):
-                uploads.append(publishing.dataset_upload(Path(folder), selected_tasks(), repo, on_skip=_say))
-            if "metric" in (only or ("metric",)):
-                uploads.append(publishing.metric_upload(space or repo))
-            if "model" in only or (not only and publishing.MODEL.is_dir()):
-                uploads.append(publishing.model_upload(model or f"{repo.split('/')[0]}/{NAME}-model"))
-            elif not only:
-                _say(f"the model is left out: there is no folder {publishing.MODEL.name}")
-            for upload in uploads:
-                target = f"{upload.repo_type} {upload.repo_id}"
-                if dry_run:
-                    click.echo(f"{target}: {len(upload.files)} files, tag {upload.tag}")
-                    click.echo("\n".join(upload.lines()))
-                else:
-                    click.echo(f"{target}: {publishing.publish(upload)}")
+    for option, given, part in (("--space", space, "metric"), ("--model", model, "model")):
+        if given and only and part not in only:
+            raise ValueError(f"{option} {given} has no effect without --only {part}")
+    parts = only or ("dataset", "metric")
+    if not only and publishing.MODEL.is_dir():
+        parts = (*parts, "model")
+    owner = publishing.UNKNOWN_OWNER if dry_run else publishing.find_owner()
+    repo = repo or f"{owner}/{NAME}"
+    uploads = []
+    with tempfile.TemporaryDirectory() as folder:
+        if "dataset" in parts:
+            uploads.append(publishing.dataset_upload(Path(folder), selected_tasks(), repo, on_skip=_say))
+        if "metric" in parts:
+            uploads.append(publishing.metric_upload(space or repo))
+        if "model" in parts:
+            uploads.append(publishing.model_upload(model or f"{repo.split('/')[0]}/{NAME}-model"))
+        elif not only:
+            _say(f"the model is left out: there is no folder {publishing.MODEL.name}")
+        for upload in uploads:
+            target = f"{upload.repo_type} {upload.repo_id}"
+            if dry_run:
+                click.echo(f"{target}: {len(upload.files)} files, tag {upload.tag}")
+                click.echo("\n".join(upload.lines()))
+            else:
+                click.echo(f"{target}: {publishing.publish(upload)}")
 
 
 def _say(message: str) -> None:

@@ -36,7 +36,7 @@ def description(c: Composer) -> str:
     scene = c.scene()
     kind = c.pick(scene.objects)
     thing = c.thing(scene, kind, definite=True)
-    return f"{thing.text} {WAS[thing.number]} {c.pick((*c.lexicon.degrees, 'not'))} {c.adjective(scene, kind)}"
+    return f"{thing.text} {WAS[thing.number]} {c.pick((*c.lexicon.degrees, 'not'))} {c.graded(scene, kind)}"
 
 
 def one_person(c: Composer) -> Subject:

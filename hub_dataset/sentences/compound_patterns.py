@@ -49,7 +49,7 @@ def _relative(c: Composer) -> str:
         person = one_person(c)
         clause = f"{person.text} who {c.action('past')}"
         if c.chance(0.5):
-            return f"{clause} {WAS[person.number]} {c.pick(c.lexicon.degrees)} {c.adjective(c.scene(), 'person')}"
+            return f"{clause} {WAS[person.number]} {c.pick(c.lexicon.degrees)} {c.graded(c.scene(), 'person')}"
         return f"{clause} {c.action('past')}{maybe_place(c, 0.5)}"
     scene = c.scene()
     kind = c.pick(scene.objects)
@@ -59,7 +59,7 @@ def _relative(c: Composer) -> str:
     link = "which" if subject.text.startswith("that ") else "that"
     clause = f"{thing.text} {link} {subject.text} {verb.past} {c.time('past')}"
     be = c.pick((WAS, IS))[thing.number]
-    return f"{clause} {be} {c.pick(c.lexicon.degrees)} {c.adjective(scene, kind)}"
+    return f"{clause} {be} {c.pick(c.lexicon.degrees)} {c.graded(scene, kind)}"
 
 
 def _asked(c: Composer) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 _VOWELS = "aeiou"
 # Words whose first sound is not what their first letter says.
 _CONSONANT_SOUND = ("uni", "use", "usual", "utensil", "eu", "one", "once", "ubiq")
-_VOWEL_SOUND = ("hour", "honest", "honor", "heir", "x-ray")
+_VOWEL_SOUND = ("hour", "honest", "honor", "heir", "herb", "x-ray")
 _UNI_WITH_VOWEL = ("unin", "unim", "unid")
 _COMMON = {"good": "better", "bad": "worse", "little": "smaller", "far": "farther"}
 # Adjectives of two syllables that take -er.
@@ -127,5 +127,6 @@ def _syllables(word: str) -> int:
     groups = sum(
         letter in "aeiouy" and (place == 0 or word[place - 1] not in "aeiouy") for place, letter in enumerate(word)
     )
-    silent = word.endswith("e") and not word.endswith("le") and groups > 1
+    # An e at the end is silent, but not behind a consonant and an l, as in "gentle".
+    silent = word.endswith("e") and groups > 1 and not (word.endswith("le") and word[-3] not in _VOWELS)
     return groups - silent

@@ -19,12 +19,14 @@ OBJECTS = ("person", "animal", "food", "thing", "text", "vehicle", "plant", "top
 class Scene:
     """Words that belong together, each dictionary keyed by class of noun.
 
-    `objects` are the classes that have both nouns and verbs; `verbs["alone"]` take no object.
+    `objects` are the classes that have both nouns and verbs; `verbs["alone"]` take no object; `graded` are the
+    adjectives of which there is more and less.
     """
 
     nouns: dict[str, tuple[Noun, ...]]
     verbs: dict[str, tuple[Verb, ...]]
     adjectives: dict[str, tuple[str, ...]]
+    graded: dict[str, tuple[str, ...]]
     places: tuple[str, ...]
     objects: tuple[str, ...]
 
@@ -81,7 +83,10 @@ def _scene(scene: dict[str, Any], general: dict[str, Any]) -> Scene:
     }
     own, shared = scene.get("adjectives", {}), general["adjectives"]
     adjectives = {kind: tuple(dict.fromkeys(_entries(own.get(kind)) + _entries(shared.get(kind)))) for kind in OBJECTS}
-    return Scene(nouns, verbs, adjectives, _entries(scene["place"]), tuple(kind for kind in nouns if kind != "person"))
+    ungraded = set(_entries(general["ungraded"]))
+    graded = {kind: tuple(word for word in words if word not in ungraded) for kind, words in adjectives.items()}
+    objects = tuple(kind for kind in nouns if kind != "person")
+    return Scene(nouns, verbs, adjectives, graded, _entries(scene["place"]), objects)
 
 
 def _entries(line: str | None) -> tuple[str, ...]:

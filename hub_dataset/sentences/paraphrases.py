@@ -169,7 +169,7 @@ class Meaning:
         scene = c.scene()
         kind = c.pick((*scene.objects, "person"))
         thing = noun_phrase(c, scene, kind, definite=True)
-        adjectives = _both(c.lexicon, c.adjective(scene, kind))
+        adjectives = _both(c.lexicon, c.graded(scene, kind))
         degree = c.pick(("very", "rather", "quite", "too"))
         first, second = (
             f"{what} {WAS[thing.number]} {degree} {how}" for what, how in zip(thing.wordings, adjectives, strict=True)

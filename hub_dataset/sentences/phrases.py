@@ -75,6 +75,10 @@ class Composer:
         """An adjective that describes nouns of this class."""
         return self.content(self._fresh(scene.adjectives[kind]))
 
+    def graded(self, scene: Scene, kind: str) -> str:
+        """An adjective of this class of which there is more and less: "old", not "wooden"."""
+        return self.content(self._fresh(scene.graded[kind]))
+
     def person(self) -> Subject:
         """A person who is named by a noun."""
         scene = self.scene()
@@ -144,7 +148,7 @@ class Composer:
 
     def compared(self, scene: Scene, kind: str) -> str:
         """The comparative of an adjective of this class."""
-        form = comparative(self._fresh(scene.adjectives[kind]))
+        form = comparative(self._fresh(scene.graded[kind]))
         self.content(form.rpartition(" ")[2])
         return form
 

@@ -101,7 +101,7 @@ def _described(c: Composer) -> str:
     place = maybe_place(c, 0.5)
     degree = c.pick((*c.lexicon.degrees, "not"))
     be = c.pick((IS, WAS))
-    return f"{thing.text}{place} {be[thing.number]} {degree} {c.adjective(scene, kind)}"
+    return f"{thing.text}{place} {be[thing.number]} {degree} {c.graded(scene, kind)}"
 
 
 def make_list(c: Composer) -> str:

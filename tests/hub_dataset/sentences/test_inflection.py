@@ -8,7 +8,7 @@ from hub_dataset.sentences.inflection import Noun, Verb, comparative, read_noun,
 @pytest.mark.parametrize(
     ("article", "words"),
     [
-        ("an", "apple honest hour heirloom umbrella unimportant old x-ray egg"),
+        ("an", "apple honest hour herb heirloom umbrella unimportant old x-ray egg"),
         ("a", "banana university useful unicorn uniform european yellow house one-way utensil youthful usual"),
     ],
 )
@@ -71,6 +71,8 @@ def test_particle_follows_every_form_and_a_stative_verb_is_marked():
         ("good", "better"),
         ("quiet", "quieter"),
         ("gray", "grayer"),
+        ("pale", "paler"),
+        ("gentle", "gentler"),
         ("new", "newer"),
     ],
 )

@@ -18,7 +18,8 @@ def test_every_scene_has_people_things_places_and_words_for_them(vocabulary):
         assert set(scene.objects) < set(OBJECTS)
         for kind in scene.objects:
             assert len(scene.verbs[kind]) >= 2, (scene.nouns, kind)
-            assert scene.adjectives[kind], (scene.nouns, kind)
+            assert len(scene.graded[kind]) >= 2, (scene.nouns, kind)
+            assert set(scene.graded[kind]) <= set(scene.adjectives[kind])
             # A list names three of a kind, and a passive needs a verb in the progressive's sense.
             assert len(scene.nouns[kind]) >= 2
             assert any(not verb.stative for verb in scene.verbs[kind])
