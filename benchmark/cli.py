@@ -1,4 +1,4 @@
-"""The command line `parallelbench`: run, report, list."""
+"""The command line `parallelbench`: run, report, list, watch, damage."""
 
 import math
 import sys
@@ -197,3 +197,83 @@ def list_(what: str | None) -> None:
     from .listing import show_lists
 
     show_lists(what)
+
+
+@main.command(short_help="Decode one question and show every step.")
+@click.option("--task", required=True, help="Task, such as waiting_line_shuffle.")
+@click.option("--row", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the question.")
+@click.option("--scheduler", default="confidence", show_default=True, help="Scheduler, as in entropy:k=4.")
+@click.option("--model", default="ideal", show_default=True, help="Model, as for run.")
+@click.option("--block-length", type=click.IntRange(min=1), help="Length of the blocks.")
+@click.option("--max-new-tokens", type=click.IntRange(min=1), help="Length of the answer; by default the protocol's.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    callback=_finite,
+    help="Of the proposals; by default the model's own.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other samples.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    help="Of weights; by default float32 on a CPU, else the checkpoint's.",
+)
+@click.option("--device", help="cpu, cuda, cuda:1 ...; by default a GPU if there is one.")
+@click.option("--revision", callback=_not_blank, help="Branch, tag or commit on the Hub.")
+@click.option(
+    "--delay",
+    type=click.FloatRange(min=0, max=60),
+    callback=_finite,
+    default=0.4,
+    show_default=True,
+    help="Seconds between two steps in a terminal; 0 prints all steps one under the other.",
+)
+@click.option("--save", type=click.Path(), callback=_not_empty, help="Keep all steps in a file: .svg or .txt.")
+def watch(dtype: str | None, device: str | None, revision: str | None, **arguments: Any) -> None:
+    """Decode one question and show every step: what was committed, what was masked again, what is still masked.
+
+    Written to a file or a pipe, it marks them with brackets instead of colours.
+
+    \b
+    Example:
+      parallelbench watch --task waiting_line_shuffle --row 3 --scheduler remdm:k=2
+    """
+    from .models.interface import ModelOptions
+    from .watch import watch as show
+
+    show(**arguments, options=ModelOptions(dtype=dtype, device=device, revision=revision))
+
+
+@main.command(short_help="Show how much damage each score of text sees.")
+@click.option(
+    "--texts",
+    "kinds",
+    multiple=True,
+    type=click.Choice(["sentences", "paraphrases", "summaries"]),
+    help="Which texts of the dataset; by default all. Repeatable.",
+)
+@click.option("--samples", type=click.IntRange(min=1), help="Only the first so many texts of each task.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed does the damage elsewhere.")
+@click.option("--grammar-url", help="A running LanguageTool server; by default one is started.")
+@click.option("--bertscore", is_flag=True, help="Compute BLEU and BERTScore too, which takes an encoder.")
+@click.option("--output", type=click.Path(), callback=_not_empty, help="Also write the numbers to this JSON file.")
+def damage(
+    kinds: tuple[str, ...],
+    samples: int | None,
+    seed: int,
+    grammar_url: str | None,
+    bertscore: bool,
+    output: Path | None,
+) -> None:
+    """Damage the dataset's texts as parallel decoding does, and show how much of it each score of text sees.
+
+    Tells which text score to trust. Takes LanguageTool (Java 17 or newer) and, for the column of that name, Link
+    Grammar.
+
+    \b
+    Example:
+      parallelbench damage --texts summaries --samples 50
+    """
+    from .damage_study import run_study
+
+    run_study(kinds=kinds, samples=samples, seed=seed, grammar_url=grammar_url, bertscore=bertscore, output=output)

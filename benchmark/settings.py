@@ -11,9 +11,25 @@ from typing import Any
 # The protocol of the ParallelBench paper (arXiv 2510.04767): powers of two where there is a quota, these for the rest.
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 FACTORS = (0.7, 1.0, 1.3, 1.6, 1.9)
-_SWEPT = {"threshold": ("threshold", THRESHOLDS), "factor": ("factor", FACTORS)}
+# Beyond the protocol: the values that the methods' own papers report.
+ENTROPY_BOUNDS = (0.001, 0.01, 0.1, 0.6)
+LOW_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+_SWEPT = {
+    "threshold": ("threshold", THRESHOLDS),
+    "factor": ("factor", FACTORS),
+    "eb": ("entropy_bound", ENTROPY_BOUNDS),
+    "klass": ("threshold", LOW_THRESHOLDS),
+    "wino": ("threshold", LOW_THRESHOLDS),
+    "hierarchy": ("threshold", LOW_THRESHOLDS),
+    "slow_fast": ("threshold", LOW_THRESHOLDS),
+    "credit": ("threshold", LOW_THRESHOLDS),
+    "quota_threshold": ("threshold", LOW_THRESHOLDS),
+}
 # No parameter has a use for more, and tensors as long as a mistyped number would fill the memory.
 _LARGEST_PARAMETER = 1_000_000
+_PARAMETERS = r"\s*(?::(?P<colon>.*)|\((?P<brackets>.*)\))?\s*"
+_SPECIFICATION = re.compile(r"\s*(?P<name>[\w.]+):(?P<class>[A-Za-z_]\w*)(?!\s*=)" + _PARAMETERS, flags=re.DOTALL)
+_SHORT_SPECIFICATION = re.compile(r"\s*(?P<name>[\w-]+)(?P<class>)" + _PARAMETERS, flags=re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +130,8 @@ def parse_schedulers(
     """Settings for what a user wrote, or the whole protocol where nothing was written.
 
     A specification is a name (`confidence`), or a name with parameters (`confidence:k=4`, `"confidence(k=4)"`). One
-    that does not name the parameter of speed (`k`, `threshold`, `factor`) stands for the protocol's values of it.
+    that does not name the parameter of speed (`k`, `threshold`, `factor`) stands for the protocol's values of it. The
+    name may be where to import a class from (`package.module:ClassName`); the whole protocol is its nine methods.
 
     Args:
         specifications: as written.
@@ -124,10 +141,10 @@ def parse_schedulers(
     Raises:
         ValueError: unknown scheduler or parameter, or a value the scheduler refuses.
     """
-    from samplers import scheduler_names
+    from samplers import protocol_scheduler_names
 
     settings: list[SchedulerSetting] = []
-    for specification in specifications or scheduler_names():
+    for specification in specifications or protocol_scheduler_names():
         name, parameters = parse_specification(specification)
         for setting in _sweep(name, parameters, token_counts, block_length):
             if setting.label not in [other.label for other in settings]:
@@ -138,19 +155,28 @@ def parse_schedulers(
 def parse_specification(text: str) -> tuple[str, dict[str, Any]]:
     """Name and parameters of `name`, `name:key=value,…` or `name(key=value, …)`.
 
-    The parameters come in the order of the scheduler's own, whatever the order in which they were written.
+    The name is a short one, or `package.module:ClassName`, which is looked for in the current directory too. The
+    parameters come in the order of the scheduler's own, whatever the order in which they were written.
 
     Raises:
         ValueError: the text has another form, or the scheduler or a parameter of it is unknown or refused.
     """
-    match = re.fullmatch(r"\s*([\w-]+)\s*(?::(?P<colon>.*)|\((?P<brackets>.*)\))?\s*", text, flags=re.DOTALL)
-    if match is None:
-        raise ValueError(f"cannot read scheduler {text!r}; write a name, or name:parameter=value,parameter=value")
     from samplers import scheduler_names
 
-    name = match[1].replace("-", "_")
-    if name not in scheduler_names():
-        raise ValueError(f"unknown scheduler {match[1]!r}; known are {', '.join(scheduler_names())}")
+    match = _SPECIFICATION.fullmatch(text)
+    if match is not None and match["class"] and match["name"] in scheduler_names():
+        match = None
+    match = match or _SHORT_SPECIFICATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"cannot read scheduler {text!r}; write a name, or name:parameter=value,parameter=value")
+    written = match["name"]
+    if match["class"]:
+        name = f"{written}:{match['class']}"
+        _import_from_here(name)
+    else:
+        name = written.replace("-", "_")
+        if name not in scheduler_names():
+            raise ValueError(f"unknown scheduler {written!r}; known are {', '.join(scheduler_names())}")
     inside = match["colon"] or match["brackets"] or ""
     parameters: dict[str, Any] = {}
     for part in filter(None, (part.strip() for part in inside.split(","))):
@@ -163,14 +189,27 @@ def parse_specification(text: str) -> tuple[str, dict[str, Any]]:
     return name, _checked(name, parameters) if parameters else parameters
 
 
-def _checked(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """The parameters in the order of the scheduler's own; `ValueError` if one is unknown or refused."""
-    import inspect
+def _import_from_here(location: str) -> None:
+    """Import `module:Class`, from the current directory too; `ValueError` if that cannot be done."""
+    import os
+    import sys
 
     from samplers import scheduler_class
 
-    found = scheduler_class(name)
-    known = [key for key in inspect.signature(found.__init__).parameters if key != "self"]
+    # An installed command does not look where it is called from.
+    if os.getcwd() not in sys.path:  # noqa: PTH109
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    try:
+        scheduler_class(location)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+
+
+def _checked(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters in the order of the scheduler's own; `ValueError` if one is unknown or refused."""
+    from samplers import scheduler_class
+
+    found, known = scheduler_class(name), _parameters_of(name)
     for key in parameters:
         if key not in known:
             raise ValueError(f"scheduler {name!r} has no parameter {key!r}; it has {', '.join(known)}")
@@ -185,11 +224,22 @@ def _checked(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     return {key: parameters[key] for key in known if parameters.get(key) is not None}
 
 
+def _parameters_of(name: str) -> list[str]:
+    """The names of a scheduler's parameters, in its own order."""
+    import inspect
+
+    from samplers import scheduler_class
+
+    return [key for key in inspect.signature(scheduler_class(name).__init__).parameters if key != "self"]
+
+
 def _sweep(
     name: str, parameters: dict[str, Any], token_counts: dict[str, int], block_length: int | None
 ) -> list[SchedulerSetting]:
     """One setting, or one for each of the protocol's values of the parameter that sets the speed."""
-    swept, values = _SWEPT.get(name, ("k", ()))
+    swept, values = _SWEPT.get(name) or ("k" if "k" in _parameters_of(name) else None, ())
+    if swept is None:
+        return [SchedulerSetting(name, parameters, block_length)]
     if swept in parameters or "num_inference_steps" in parameters:
         quota = parameters.get("k")
         own_blocks = quota if name == "left_to_right" and block_length is None else block_length

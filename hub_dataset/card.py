@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .configs import CATEGORIES, TaskConfig
+from .task_config import CATEGORIES, TaskConfig
 from .version import DATA_VERSION, HISTORY
 from .yaml_files import read_mapping
 

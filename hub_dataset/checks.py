@@ -59,8 +59,11 @@ def load_scorer(metric: Path) -> Scorer:
     module = evaluate.load(str(metric))
 
     def score(predictions: list[str], references: list[str]) -> list[float]:
-        result = module.compute(predictions=predictions, references=references, per_sample=True)
-        # The score of a sentence takes a verdict on its grammar, which is asked for elsewhere.
+        # The score of a sentence takes a verdict on its grammar, which is asked for elsewhere: None says so.
+        unjudged = [None] * len(predictions)
+        result = module.compute(
+            predictions=predictions, references=references, per_sample=True, grammar=unjudged, parses=False
+        )
         return [sample.get("score", sample.get("inclusion")) for sample in result["samples"]]
 
     return score
@@ -91,6 +94,7 @@ def problems_of_config(
         elif expected is not None and actual != expected:
             problems.append(f"{task.name}: test: checksum is {actual}, checksums.json has {expected}")
     questions = {row["prompt"] for row in test}
+    written = {row["answer"] for row in test} if task.task_type.is_text else set()
     for split in task.splits[1:]:
         sample = _sample(task, split)
         problems += problems_of_rows(task, split, sample)
@@ -98,6 +102,8 @@ def problems_of_config(
             shown = {message["content"] for message in row["messages"] if message["role"] == "user"}
             if shown & questions:
                 problems.append(f"{row['id']}: contains a question of test")
+            if row["answer"] in written:
+                problems.append(f"{row['id']}: its answer is one of test")
     if task.task_type.open_ended:
         problems += [
             f"{row['id']}: its answer stands in the question"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .configs import TaskConfig, config_names, read_group
+from .configs import TaskConfig, config_names
+from .group_files import read_group
 
 CATEGORY = "custom"
 

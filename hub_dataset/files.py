@@ -9,9 +9,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from .configs import TaskConfig
 from .rows import Row, canonical_line, iterate_rows
 from .sft import sft_line
+from .task_config import TaskConfig
 
 # Format → the ending of its files.
 FORMATS = {"jsonl": "jsonl", "parquet": "parquet", "sft": "jsonl"}

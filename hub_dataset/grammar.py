@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from urllib import error, parse, request
 
 from .unavailable import UnavailableError
 
@@ -30,6 +27,9 @@ class GrammarChecker:
 
         Raises UnavailableError where no LanguageTool server answers.
         """
+        import http.client
+        from urllib import parse, request
+
         body = parse.urlencode({"language": LANGUAGE, "text": text}).encode()
         try:
             with request.urlopen(f"{self.url.rstrip('/')}/v2/check", body, timeout=TIMEOUT_SECONDS) as response:
@@ -46,6 +46,8 @@ class GrammarChecker:
 
     def findings(self, texts: Sequence[str]) -> list[list[str]]:
         """`rule_ids` of each text, asked in parallel."""
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(THREADS) as pool:
             return list(pool.map(self.rule_ids, texts))
 
@@ -61,6 +63,8 @@ def grammar_checker() -> GrammarChecker:
 
 
 def _reason(failure: Exception) -> str:
+    from urllib import error
+
     if isinstance(failure, KeyError | TypeError | json.JSONDecodeError):
         return "what answers is not LanguageTool"
     reason: object = failure

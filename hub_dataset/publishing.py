@@ -1,4 +1,4 @@
-"""Publishes the dataset and the metric on the Hugging Face Hub: one commit each, then a tag that never moves."""
+"""Publishes dataset, metric and model on the Hugging Face Hub: one commit each, then a tag that never moves."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 from .card import withheld
 from .configs import TaskConfig, task_info
 from .installing import METRIC, NAME, metric_modules
-from .version import DATA_VERSION
+from .version import DATA_VERSION, MODEL_VERSION
 from .writing import build_dataset
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
 
-TAG = f"v{DATA_VERSION}"
+# The folder of the reference model, beside the packages.
+MODEL = Path(__file__).resolve().parent.parent / "hub_model"
+# What nobody can use a model without.
+MODEL_FILES = ("README.md", "config.json", "model.safetensors", "tokenizer.json")
 # Stands for the owner where none is known, as in a dry run.
 UNKNOWN_OWNER = "<you>"
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -31,11 +35,12 @@ class PublishError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What one repository will hold at the tag: path in the repository → local file."""
+    """What one repository (a `dataset`, `space` or `model`) will hold at `tag`: path in the repository → local file."""
 
     repo_type: str
     repo_id: str
     files: dict[str, Path]
+    tag: str = f"v{DATA_VERSION}"
 
     def lines(self) -> Iterator[str]:
         """One line per file: SHA-256, size in bytes, path."""
@@ -44,33 +49,44 @@ class Upload:
             yield f"{sha256(content).hexdigest()}  {len(content):>9}  {path}"
 
 
-def prepare_uploads(
+def dataset_upload(
     folder: Path,
     configs: Sequence[str | TaskConfig],
     repo_id: str,
-    space_id: str,
-    metric: Path = METRIC,
     on_skip: Callable[[str], None] | None = None,
-) -> list[Upload]:
-    """Builds the dataset below `folder` and lists both uploads, the dataset's first; publishes nothing.
+) -> Upload:
+    """Builds the dataset below `folder` and lists its upload; publishes nothing.
 
     A config that cannot be built here, or whose rows may not be passed on, is left out; `on_skip(message)` is called
-    for it. Raises ValueError for an unknown config, a repository without an owner, or a folder that holds no metric.
+    for it. Raises ValueError for an unknown config or a repository without an owner.
     """
-    for name in (repo_id, space_id):
-        if not _REPO_ID.fullmatch(name.replace(UNKNOWN_OWNER, "owner")):
-            raise ValueError(f"{name!r} is not the name of a repository; it has the form owner/{NAME}")
-    metric_modules(metric)
+    _check_name(repo_id)
     dataset = folder / NAME
     tasks = [task_info(config) for config in configs]
     for task in tasks:
         if on_skip is not None and (reason := withheld(task)):
             on_skip(f"{task.name} is left out: {reason}")
     build_dataset(dataset, [task for task in tasks if not withheld(task)], file_format="parquet", on_skip=on_skip)
-    return [
-        Upload("dataset", repo_id, _files(dataset)),
-        Upload("space", space_id, _files(metric)),
-    ]
+    return Upload("dataset", repo_id, _files(dataset))
+
+
+def metric_upload(repo_id: str, metric: Path = METRIC) -> Upload:
+    """The upload of a metric's folder. Raises ValueError where it holds none, or for a Space without an owner."""
+    _check_name(repo_id)
+    metric_modules(metric)
+    return Upload("space", repo_id, _files(metric))
+
+
+def model_upload(repo_id: str, model: Path = MODEL) -> Upload:
+    """The upload of a model's folder, whose tag is the model's own version.
+
+    Raises ValueError where it holds no whole model, or for a repository without an owner.
+    """
+    _check_name(repo_id)
+    for name in MODEL_FILES:
+        if not (model / name).is_file():
+            raise ValueError(f"{model} holds no model: {name} is missing")
+    return Upload("model", repo_id, _files(model), f"v{MODEL_VERSION}")
 
 
 def find_owner() -> str:
@@ -92,12 +108,12 @@ def publish(upload: Upload) -> str:
         target: dict[str, Any] = {"repo_id": upload.repo_id, "repo_type": upload.repo_type}
         if not api.repo_exists(**target):
             api.create_repo(**target, space_sdk="gradio" if upload.repo_type == "space" else None, exist_ok=True)
-        if TAG in {tag.name for tag in api.list_repo_refs(**target).tags}:
-            if _same_content(upload, api, TAG):
-                return f"{TAG} is there already, with the same content"
+        if upload.tag in {tag.name for tag in api.list_repo_refs(**target).tags}:
+            if _same_content(upload, api):
+                return f"{upload.tag} is there already, with the same content"
             raise PublishError(
-                f"{where} has a tag {TAG} with other content, and tags do not move; "
-                f"give the data a new version in hub_dataset/version.py"
+                f"{where} has a tag {upload.tag} with other content, and tags do not move; "
+                f"give the {'model' if upload.repo_type == 'model' else 'data'} a new version in hub_dataset/version.py"
             )
         head = api.repo_info(**target, revision="main").sha
         present = set(api.list_repo_files(**target, revision=head)) - {".gitattributes"}
@@ -106,35 +122,42 @@ def publish(upload: Upload) -> str:
             *(CommitOperationDelete(path, is_folder=False) for path in sorted(present - upload.files.keys())),
         ]
         # The parent makes a commit fail that somebody else's has overtaken; else one would undo the other.
-        commit = api.create_commit(**target, operations=operations, commit_message=TAG, parent_commit=head)
-        api.create_tag(**target, tag=TAG, revision=commit.oid)
-        return f"{len(upload.files)} files, tag {TAG}"
+        commit = api.create_commit(**target, operations=operations, commit_message=upload.tag, parent_commit=head)
+        api.create_tag(**target, tag=upload.tag, revision=commit.oid)
+        return f"{len(upload.files)} files, tag {upload.tag}"
+
+
+def _check_name(repo_id: str) -> None:
+    if not _REPO_ID.fullmatch(repo_id.replace(UNKNOWN_OWNER, "owner")):
+        raise ValueError(f"{repo_id!r} is not the name of a repository; it has the form owner/{NAME}")
 
 
 def _files(folder: Path) -> dict[str, Path]:
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {path: found[path] for path in sorted(found) if "__pycache__" not in path.split("/")}
+    hidden = ("__pycache__", ".")
+    return {path: found[path] for path in sorted(found) if not any(part.startswith(hidden) for part in path.split("/"))}
 
 
-def _same_content(upload: Upload, api: HfApi, revision: str) -> bool:
-    """Whether a revision holds this upload.
+def _same_content(upload: Upload, api: HfApi) -> bool:
+    """Whether the repository holds this upload at its tag.
 
     Parquet files are compared by their paths only: the card holds the digest of every config's rows, and the same rows
     are other bytes when another version of Parquet's library writes them.
     """
     from huggingface_hub.hf_api import RepoFile
 
-    listed = api.list_repo_tree(upload.repo_id, repo_type=upload.repo_type, revision=revision, recursive=True)
-    there = {entry.path: entry.blob_id for entry in listed if isinstance(entry, RepoFile)}
+    listed = api.list_repo_tree(upload.repo_id, repo_type=upload.repo_type, revision=upload.tag, recursive=True)
+    there = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
     there.pop(".gitattributes", None)
     return there.keys() == upload.files.keys() and all(
-        path.endswith(".parquet") or there[path] == _blob_id(file) for path, file in upload.files.items()
+        path.endswith(".parquet") or _has_content(there[path], file.read_bytes()) for path, file in upload.files.items()
     )
 
 
-def _blob_id(file: Path) -> str:
-    content = file.read_bytes()
-    return sha1(b"blob %d\0" % len(content) + content).hexdigest()
+def _has_content(entry: RepoFile, content: bytes) -> bool:
+    if entry.lfs is not None:  # whose blob is a pointer
+        return bool(entry.lfs.sha256 == sha256(content).hexdigest())
+    return bool(entry.blob_id == sha1(b"blob %d\0" % len(content) + content).hexdigest())
 
 
 @contextmanager

@@ -17,9 +17,10 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any
 
-from .configs import SPLITS, TaskConfig, task_info
+from .configs import task_info
 from .generators import Generator, Question
 from .randomness import Stream, draw_index, stream
+from .task_config import SPLITS, TaskConfig
 
 # Where the people of train and validation come from: the lists in `sources/`, or made up without end.
 NAMES = ("listed", "generated")
@@ -36,6 +37,8 @@ COLUMNS: dict[str, type] = {
     "length": int,
     "max_new_tokens": int,
 }
+# More rows could not be told apart by number, nor held by any disk.
+MOST_ROWS = 10**12
 # So many draws in a row without a new question mean that (nearly) all of them have been asked.
 MOST_REPEATS = 10_000
 
@@ -78,14 +81,14 @@ def iterate_rows(
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; it is one of {', '.join(SPLITS)}")
     if split not in task.splits:
-        raise ValueError(f"{task.name} has a test split only, of fixed texts; {split} cannot be built")
+        raise ValueError(f"{task.name} has a test split only; {split} cannot be built")
     if names not in NAMES:
         raise ValueError(f"unknown names {names!r}; they are one of {', '.join(NAMES)}")
     if names == "generated" and split == "test":
         raise ValueError("names of test are never generated, so that its rows stay the same; train and validation can")
     count = task.rows if rows is None else rows
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"rows is {count!r}; it must be a whole number of at least 1")
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_ROWS:
+        raise ValueError(f"rows is {count!r}; it must be a whole number from 1 to {MOST_ROWS}")
     if split == "test" and count > task.rows:
         raise ValueError(f"the test split of {task.name} has {task.rows} rows, not {count}")
     return islice(_draw_rows(task, split, made_up=names == "generated" and task.items == "people"), count)
@@ -109,7 +112,7 @@ def _draw_rows(task: TaskConfig, split: str, *, made_up: bool) -> Iterator[Row]:
     generator = task.task_type.make(source, split)
     variant = ("made_up",) if made_up else ()
     example_draw = stream(task.name, split, *variant, "example")
-    held_out = frozenset() if split == "test" else _test_identities(task)
+    held_out = frozenset() if split == "test" else held_out_identities(task)
     for number, question in enumerate(_draw_questions(task, split, generator, *variant)):
         messages: list[dict[str, str]] = []
         for _ in range(task.shots):
@@ -138,7 +141,7 @@ def _draw_questions(task: TaskConfig, split: str, generator: Generator, *variant
     lengths = range(task.min_length, task.max_length + 1)
     # Within test no two questions are the same in substance; elsewhere, where millions may be wanted, no two have the
     # same words (a Latin square over the same symbols in another order is new there).
-    taken: set[Hashable] = set() if split == "test" else set(_test_identities(task))
+    taken: set[Hashable] = set() if split == "test" else set(held_out_identities(task))
     asked: set[Hashable] = set()
     number = 0
     while True:
@@ -177,6 +180,7 @@ def _draw_example(
 
 
 @cache
-def _test_identities(task: TaskConfig) -> frozenset[Hashable]:
+def held_out_identities(task: TaskConfig) -> frozenset[Hashable]:
+    """What the questions of `test` are in substance: no other split, and no training data, may ask them."""
     generator = task.task_type.make(task, "test")
     return frozenset(question.identity for question in islice(_draw_questions(task, "test", generator), task.rows))

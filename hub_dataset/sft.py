@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .card import front_matter
-from .configs import TaskConfig
 from .rows import Row
+from .task_config import TaskConfig
 
 if TYPE_CHECKING:
     from .files import WrittenConfig

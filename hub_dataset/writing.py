@@ -105,6 +105,8 @@ def replacing(output: Path) -> Iterator[Path]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
+        # Where the lock's file cannot be made it times out, too; this says why.
+        Path(lock.lock_file).touch()
         raise ValueError(f"{output} is being built by another process") from None
     try:
         clear_up(output, new, old)

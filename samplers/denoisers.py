@@ -45,6 +45,7 @@ class SessionRequest:
         block_length: length of the blocks; the last may be shorter.
         revises_blocks: whether finished blocks may still change, so that nothing of them may be kept.
         cache: None keeps only what is exact; "prefix" and "dual" name the approximate caches of full attention.
+        mask_token_id: id of the mask token, for sessions that place more of them.
     """
 
     attention_mask: Tensor | None
@@ -52,10 +53,15 @@ class SessionRequest:
     block_length: int
     revises_blocks: bool = False
     cache: str | None = None
+    mask_token_id: int | None = None
 
 
 class DecodingSession(Protocol):
-    """A denoiser during one generation; it may keep keys and values, and is thrown away afterwards."""
+    """A denoiser during one generation; it may keep keys and values, and is thrown away afterwards.
+
+    A session that keeps something has a method `forget()` as well: it is called when a callback has changed tokens,
+    anywhere, and what was kept may be wrong.
+    """
 
     def window_logits(self, sequences: Tensor, start: int, stop: int) -> Tensor:
         """Logits for positions `start` to `stop` (exclusive) of `sequences` (batch, prompt + new), aligned with them.
@@ -74,9 +80,22 @@ class StatelessSession:
 
     def __init__(self, denoiser: Denoiser, request: SessionRequest) -> None:
         self._denoiser, self._attention_mask = denoiser, request.attention_mask
+        self._mask_token_id = request.mask_token_id
 
     def window_logits(self, sequences: Tensor, start: int, stop: int) -> Tensor:
         return self._denoiser.window_logits(sequences, self._attention_mask, start, stop)
+
+    def shadow_logits(self, sequences: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Logits of the window, and at its shadow tokens, each (batch, stop - start, vocab), from one forward pass.
+
+        Raises:
+            ValueError: the denoiser has no shadow tokens.
+        """
+        own = getattr(self._denoiser, "shadow_logits", None)
+        if own is None:
+            raise ValueError(f"{type(self._denoiser).__name__} has no shadow tokens, which this scheduler needs")
+        found: tuple[Tensor, Tensor] = own(sequences, self._attention_mask, start, stop, self._mask_token_id)
+        return found
 
     def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
         """Nothing is kept."""
@@ -154,6 +173,11 @@ class ModelDenoiser:
         if rows is not None and "logits_to_keep" in self._takes:
             return self._logits(self.model(input_ids, logits_to_keep=rows, **arguments))
         logits = self._logits(self.model(input_ids, **arguments))
+        if logits.shape[:2] != input_ids.shape:
+            raise ValueError(
+                f"{type(self.model).__name__} returned logits of shape {tuple(logits.shape)} for input_ids of shape "
+                f"{tuple(input_ids.shape)}; they should be (batch, length, vocab)"
+            )
         return logits if rows is None else logits.index_select(1, rows)
 
     def session(self, request: SessionRequest) -> DecodingSession:
@@ -169,6 +193,27 @@ class ModelDenoiser:
         if request.cache is not None:
             raise no_cache(request.cache, self)
         return StatelessSession(self, request)
+
+    def shadow_logits(
+        self, input_ids: Tensor, attention_mask: Tensor | None, start: int, stop: int, mask_token_id: int
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of a window and at its shadow tokens (see `samplers.shadows`), each (batch, stop - start, vocab).
+
+        Raises:
+            ValueError: the model takes no attention mask of its own or no position ids, or predicts the next token.
+        """
+        from .shadows import shadow_inputs
+
+        if self.shift != 0 or not takes_any_attention(self.model):
+            raise ValueError(
+                f"{type(self.model).__name__} has no shadow tokens, which this scheduler needs: they take "
+                "bidirectional attention, aligned logits, position_ids and an attention mask (batch, 1, query, key)"
+            )
+        length, window = input_ids.shape[1], stop - start
+        ids, mask, positions = shadow_inputs(input_ids, attention_mask, start, stop, mask_token_id)
+        rows = torch.cat([torch.arange(start, stop), torch.arange(length, length + window)]).to(input_ids.device)
+        logits = self.rows(ids, rows, attention_mask=mask, position_ids=positions)
+        return logits[:, :window], logits[:, window:]
 
     def _logits(self, output: Any) -> Tensor:
         logits = getattr(output, "logits", None)
@@ -197,6 +242,21 @@ def denoiser_for(model: Any) -> Denoiser:
             "load it with samplers.models.load"
         )
     return ModelDenoiser(model, shift=1 if family in SHIFTED_FAMILIES else 0)
+
+
+def takes_any_attention(model: Any) -> bool:
+    """Whether each query of the model may see any keys, as an attention mask (batch, 1, query, key) says.
+
+    True of models with an attribute `attention` that is "full", and of the encoders of transformers.
+    """
+    parameters = inspect.signature(getattr(model, "forward", model)).parameters
+    if not {"attention_mask", "position_ids"} <= set(parameters):
+        return False
+    if getattr(model, "attention", None) is not None:
+        return bool(model.attention == "full") and getattr(model, "shift", 0) == 0
+    # Code that comes with a checkpoint has another home than transformers, and promises nothing.
+    own = type(model).__module__.startswith("transformers.")
+    return own and not getattr(getattr(model, "config", None), "is_decoder", False)
 
 
 def model_attribute(model: Any, name: str) -> int | None:

@@ -23,12 +23,14 @@ class SchedulerDriver:
 
     Attributes:
         scope: "window", or "sequence" where the scheduler wants to see all that was generated.
+        needs_shadows: whether the scheduler wants logits at shadow tokens (see `samplers.shadows`).
     """
 
     def __init__(self, scheduler: Any, shaping: dict[str, Any]) -> None:
         self.scheduler = scheduler
         self.name = type(scheduler).__name__
         self.scope: str = getattr(scheduler, "scope", "window")
+        self.needs_shadows: bool = getattr(scheduler, "needs_shadows", False)
         self._ours = hasattr(scheduler, "start_block")
         self._shaping = {name: value for name, value in shaping.items() if value is not None}
 
@@ -77,6 +79,7 @@ class SchedulerDriver:
         generator: Any,
         held: Tensor | None,
         token_discounts: dict[int, Tensor] | None,
+        shadow_output: Tensor | None,
     ) -> Any:
         """One step.
 
@@ -88,6 +91,7 @@ class SchedulerDriver:
             generator: source of noise, or a list with one per row.
             held: bool (batch, window), positions that must stay as they are; None where none must.
             token_discounts: token id → factor of its confidence, (batch,).
+            shadow_output: (batch, window, vocab), for a scheduler that needs it.
 
         Returns:
             The scheduler's output.
@@ -97,6 +101,8 @@ class SchedulerDriver:
             extra["prompt_mask"] = held
         if token_discounts is not None:
             extra["token_discounts"] = token_discounts
+        if shadow_output is not None:
+            extra["shadow_output"] = shadow_output
         if not self._ours and 0 <= mask_token_id < logits.shape[-1]:
             logits = logits.clone()
             logits[..., mask_token_id] = -torch.inf

@@ -1,11 +1,39 @@
-"""Classifier-free guidance: a second pass that does not see the prompt, and what is made of the two."""
+"""What a step sees of the model: the logits of a window, with shadow tokens, and with classifier-free guidance."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser, SessionRequest, open_session
+from .denoisers import DecodingSession, Denoiser, SessionRequest, open_session
+
+
+def look(
+    session: DecodingSession, sequences: Tensor, start: int, stop: int, *, shadows: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Logits of a window, and those at its shadow tokens (see `samplers.shadows`) if they are asked for.
+
+    Args:
+        session: whom to ask.
+        sequences: (batch, prompt + new), long.
+        start, stop: first and last-plus-one position of the window.
+        shadows: whether the scheduler needs shadow tokens.
+
+    Returns:
+        Twice (batch, stop - start, vocab), or None for the second.
+
+    Raises:
+        ValueError: shadow tokens are asked for, and the session has none.
+    """
+    if not shadows:
+        return session.window_logits(sequences, start, stop), None
+    shadow_logits = getattr(session, "shadow_logits", None)
+    if shadow_logits is None:
+        raise ValueError(
+            f"{type(session).__name__} has no shadow tokens, which this scheduler needs; use another cache"
+        )
+    found: tuple[Tensor, Tensor] = shadow_logits(sequences, start, stop)
+    return found
 
 
 def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
@@ -62,10 +90,24 @@ class GuidedSession:
         unconditional = self._unconditional.window_logits(self._without_prompt(sequences), start, stop)
         return guide(conditional, unconditional, self._scale)
 
+    def shadow_logits(self, sequences: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Guided logits of the window and at its shadow tokens, each (batch, stop - start, vocab)."""
+        seen, seen_shadows = look(self._conditional, sequences, start, stop, shadows=True)
+        free, free_shadows = look(self._unconditional, self._without_prompt(sequences), start, stop, shadows=True)
+        assert seen_shadows is not None
+        assert free_shadows is not None
+        return guide(seen, free, self._scale), guide(seen_shadows, free_shadows, self._scale)
+
     def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
         """Tell both sessions."""
         self._conditional.end_block(sequences, start, stop)
         self._unconditional.end_block(self._without_prompt(sequences), start, stop)
+
+    def forget(self) -> None:
+        """Tell both sessions, where they keep anything."""
+        for session in (self._conditional, self._unconditional):
+            if hasattr(session, "forget"):
+                session.forget()
 
     def _without_prompt(self, sequences: Tensor) -> Tensor:
         if self._prompts is not None:

@@ -4,8 +4,9 @@
         subprocess.run(command, env=hub.environment(home, token="hf_ada"))
         hub.files("dataset", "ada/parallelbench", "v1.0.0")
 
-Repositories live in memory. Everyone may read; a token may write to the repositories of its user alone. Parquet files
-go through LFS, as on the Hub. What it leaves out: private repositories, xet, checks of a card's YAML, running a Space.
+Repositories live in memory. Everyone may read; a token may write to the repositories of its user alone. Parquet and
+safetensors files go through LFS, as on the Hub. What it leaves out: private repositories, xet, checks of a card's YAML,
+running a Space.
 """
 
 from __future__ import annotations
@@ -340,7 +341,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _is_lfs(path: str) -> bool:
-    return path.endswith(".parquet")
+    return path.endswith((".parquet", ".safetensors"))
 
 
 def _oid(path: str, data: bytes) -> str:
@@ -379,5 +380,6 @@ def _tree(files: Files, prefix: str, recursive: bool) -> list[dict[str, Any]]:
             blob = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
             entries[path] = {"type": "file", "path": path, "size": len(data), "oid": blob}
             if _is_lfs(path):
+                entries[path]["oid"] = "f" * 40  # the blob is a pointer
                 entries[path]["lfs"] = {"oid": _oid(path, data), "size": len(data), "pointerSize": 130}
     return list(entries.values())

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
+SOFTWARE = {"name": "LanguageTool", "version": "0.0"}
+
 
 class LoopbackLanguageTool(ThreadingHTTPServer):
-    """The server: `url`, and the (language, text) of every check in `log`. `rules` maps a word to a rule's id."""
+    """The server: `url`, and the (language, text) of every check in `log`. `rules` maps a word to a rule's id.
+
+    `trouble` is what the next checks meet, one entry each: an HTTP status, "hang" for no answer, or None for none.
+    `slow` maps a word to the seconds that a text with it takes. `disabled` holds the rules left out of each check.
+    """
 
     daemon_threads = True
 
@@ -20,12 +27,16 @@ class LoopbackLanguageTool(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.rules = dict(rules)
         self.log: list[tuple[str, str]] = []
+        self.disabled: list[Sequence[str]] = []
+        self.trouble: list[int | str | None] = []
+        self.slow: dict[str, float] = {}
+        self.closing = threading.Event()
 
-    def matches(self, text: str) -> list[dict[str, object]]:
+    def matches(self, text: str, disabled: Sequence[str] = ()) -> list[dict[str, object]]:
         found = [
             {"offset": text.index(word), "length": len(word), "rule": {"id": rule}}
             for word, rule in self.rules.items()
-            if word in text
+            if word in text and rule not in disabled
         ]
         return sorted(found, key=lambda match: int(str(match["offset"])))
 
@@ -38,6 +49,7 @@ def loopback_languagetool(rules: Mapping[str, str]) -> Iterator[LoopbackLanguage
     try:
         yield server
     finally:
+        server.closing.set()
         server.shutdown()
         server.server_close()
 
@@ -50,11 +62,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode(), keep_blank_values=True)
+        text = form["text"][0]
+        disabled = form.get("disabledRules", [""])[0].split(",")
+        self.server.log.append((form["language"][0], text))
+        self.server.disabled.append([rule for rule in disabled if rule])
+        trouble = self.server.trouble.pop(0) if self.server.trouble else None
+        if trouble == "hang":
+            self.server.closing.wait(30)
+            return
+        for word, seconds in self.server.slow.items():
+            if word in text:
+                time.sleep(seconds)
         known = self.path == "/v2/check"
-        answer = {"matches": self.server.matches(form["text"][0])} if known else {"error": "no such page"}
-        self.server.log.append((form["language"][0], form["text"][0]))
+        answer = (
+            {"software": SOFTWARE, "matches": self.server.matches(text, disabled)}
+            if known
+            else {"error": "no such page"}
+        )
         body = json.dumps(answer).encode()
-        self.send_response(200 if known else 404)
+        self.send_response(int(trouble) if trouble else 200 if known else 404)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -16,14 +16,25 @@ from torch import Tensor
 
 from samplers import (
     ConfidenceScheduler,
+    CreditScheduler,
+    DilatedScheduler,
+    EBScheduler,
     EntropyScheduler,
     FactorScheduler,
+    HierarchyScheduler,
+    KLASSScheduler,
     LeftToRightScheduler,
     MarginScheduler,
+    PositionCalibratedScheduler,
+    ProphetScheduler,
+    QuotaThresholdScheduler,
     RandomScheduler,
     RCRScheduler,
     ReMDMScheduler,
+    SaberScheduler,
+    SlowFastScheduler,
     ThresholdScheduler,
+    WINOScheduler,
 )
 
 
@@ -36,6 +47,15 @@ def property_test(examples: int) -> settings:
         database=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
+
+
+class ShadowedWINOScheduler(WINOScheduler):
+    """WINO with the window's own logits as shadows where a test gives none, so that tests need not know about them."""
+
+    needs_shadows = False
+
+    def step(self, model_output: Tensor, timestep: Any, sample: Tensor, **arguments: Any) -> Any:
+        return super().step(model_output, timestep, sample, **{"shadow_output": model_output, **arguments})
 
 
 #: At least one scheduler of every class and rule, built with any further arguments.
@@ -58,9 +78,35 @@ FACTORIES: dict[str, Callable[..., Any]] = {
     "rcr_k_sequence": partial(RCRScheduler, k=2, scope="sequence"),
     "remdm": partial(ReMDMScheduler, num_inference_steps=3, remask_steps=2, remask_tokens=2),
     "remdm_k": partial(ReMDMScheduler, k=1, remask_at=0.5),
+    "confidence_cosine": partial(ConfidenceScheduler, num_inference_steps=4, schedule="cosine"),
+    "rcr_cosine": partial(RCRScheduler, num_inference_steps=4, schedule="cosine"),
+    "rcr_linear_time": partial(RCRScheduler, num_inference_steps=4, schedule="linear_time"),
+    "remdm_cosine": partial(ReMDMScheduler, num_inference_steps=4, schedule="cosine"),
+    "remdm_cap": partial(ReMDMScheduler, num_inference_steps=5, variant="cap", eta=0.3),
+    "remdm_rescale": partial(ReMDMScheduler, num_inference_steps=7, variant="rescale", eta=0.4),
+    "remdm_conf": partial(ReMDMScheduler, num_inference_steps=5, variant="conf"),
+    "remdm_loop": partial(ReMDMScheduler, num_inference_steps=6, variant="loop", eta=0.3),
+    "quota_threshold": partial(QuotaThresholdScheduler, threshold=0.5, num_inference_steps=4),
+    "hierarchy": HierarchyScheduler,
+    "eb": partial(EBScheduler, entropy_bound=0.5),
+    "eb_by_margin": partial(EBScheduler, entropy_bound=1.5, order="margin"),
+    "klass": partial(KLASSScheduler, threshold=0.3, kl_threshold=1.0),
+    "klass_steps": partial(KLASSScheduler, threshold=0.3, kl_threshold=9.0, history=1, num_inference_steps=4),
+    "position_calibrated": partial(PositionCalibratedScheduler, k=2, frequencies=[5, 0, 1]),
+    "dilated": DilatedScheduler,
+    "dilated_skipping": partial(DilatedScheduler, base=3, skip_below=0.5),
+    "slow_fast": partial(SlowFastScheduler, threshold=0.5),
+    "slow_fast_unstable": partial(SlowFastScheduler, slow_steps=2, stability_window=3, threshold=0.3),
+    "saber": SaberScheduler,
+    "saber_k": partial(SaberScheduler, k=5),
+    "wino": ShadowedWINOScheduler,
+    "wino_doubting": partial(ShadowedWINOScheduler, threshold=0.3, remask_threshold=1.0),
+    "credit": partial(CreditScheduler, threshold=0.5),
+    "prophet": partial(ProphetScheduler, num_inference_steps=4, late_gap=0.5),
 }
-#: Steps of linear_time may commit nothing, and a step of ReMDM may mask again all that it has just committed.
-MAY_PAUSE = ("confidence_linear_time", "remdm", "remdm_k")
+#: Steps of linear_time may commit nothing, a step of ReMDM may mask again all that it has just committed, and its
+#: variants draw how much they commit.
+MAY_PAUSE = ("confidence_linear_time", "rcr_linear_time", *(name for name in FACTORIES if name.startswith("remdm")))
 
 every_scheduler = pytest.mark.parametrize("name", FACTORIES)
 
@@ -119,7 +165,7 @@ def walk(
     """Step until nothing is masked; the output of every step. Finished rows draw no noise from a list of generators."""
     sample = window.sample if rows is None else window.sample[list(rows)]
     outputs: list[Any] = []
-    # Twice the window is more than any of the schedulers here takes, revisions included.
+    # Twice the window and a few is more than any of the schedulers here takes, revisions included.
     for step in range(first_step, first_step + 2 * window.sample.shape[1] + 8):
         unfinished = (sample == window.mask_token_id).any(dim=1).tolist()
         if not any(unfinished):

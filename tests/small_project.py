@@ -30,6 +30,15 @@ class SmallProject:
             path.unlink()
         self.group.write_text(yaml.safe_dump(content), encoding="utf-8")
 
+    def write_model(self, weights: bytes) -> Path:
+        """Puts a stand-in for the reference model into `hub_model`; returns the folder."""
+        folder = self.folder / "hub_model"
+        folder.mkdir(exist_ok=True)
+        for name in ("README.md", "config.json", "tokenizer.json", "training_log.jsonl"):
+            (folder / name).write_text("{}\n", encoding="utf-8")
+        (folder / "model.safetensors").write_bytes(weights)
+        return folder
+
     def change_rows(self, wording: str) -> None:
         """Gives the prompts another beginning."""
         content = yaml.safe_load(self.group.read_text(encoding="utf-8"))

@@ -31,12 +31,23 @@ def run(folder: Path, *arguments: str):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_help_shows_the_commands_and_loads_nothing_of_the_data():
+def test_help_shows_the_commands_and_loads_nothing_that_takes_time():
     code = "import sys, generate_tasks\ntry: generate_tasks.main(['--help'])\nexcept SystemExit: pass\n"
-    code += "print([name for name in ('yaml', 'hub_dataset', 'evaluate', 'datasets') if name in sys.modules])"
+    code += "print([name for name in ('yaml', 'urllib.request', 'evaluate', 'datasets') if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "[]"
     assert all(command in result.stdout for command in ("build", "check", "list"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which refuses all that is written to it")
+@pytest.mark.parametrize("command", [["list"], ["show", "waiting_line_copy"]])
+def test_full_disk_is_one_line(command):
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, str(ROOT / "generate_tasks.py"), *command], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert result.returncode == 2
+    assert result.stderr == "Error: [Errno 28] No space left on device\n"
 
 
 @pytest.mark.parametrize("command", ["build", "check"])
@@ -82,14 +93,14 @@ def test_build_without_tasks_builds_all_of_them_below_build(tmp_path, monkeypatc
 
 def test_build_of_train_leaves_out_tasks_that_have_none(tmp_path):
     output = tmp_path / "parallelbench"
-    arguments = ["build", "text_writing/paraphrase", "waiting_line_sort", "--split", "train", "--rows", "5"]
+    arguments = ["build", "words_to_sentence/easy_n1", "waiting_line_sort", "--split", "train", "--rows", "5"]
     result = invoke(*arguments, "--output", str(output))
     assert result.exit_code == 0
-    assert result.stderr == "text_writing_paraphrase has a test split only: train is left out\n"
+    assert result.stderr == "words_to_sentence_easy_n1 has a test split only: train is left out\n"
     assert result.stdout == f"{output}: 5 rows, 1 tasks, train\n"
     result = invoke(*arguments, "--split", "test", "--output", str(output))
     assert result.stdout == f"{output}: 205 rows, 2 tasks, train, test\n"
-    assert sorted(path.name for path in (output / "text_writing_paraphrase").iterdir()) == ["test.jsonl"]
+    assert sorted(path.name for path in (output / "words_to_sentence_easy_n1").iterdir()) == ["test.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -98,8 +109,8 @@ def test_build_of_train_leaves_out_tasks_that_have_none(tmp_path):
         (["build", "waiting_line_cpy"], "Error: unknown task 'waiting_line_cpy'; did you mean 'waiting_line_copy'?"),
         (["check", "nothing"], "Error: unknown task 'nothing'"),
         (
-            ["build", "text_writing_summarize", "--split", "train"],
-            "nothing can be built: text_writing_summarize has a test split only: train is left out",
+            ["build", "words_to_sentence_easy_n1", "--split", "train"],
+            "nothing can be built: words_to_sentence_easy_n1 has a test split only: train is left out",
         ),
         (["build", "--rows", "5"], "Error: --rows 5 has no effect on test"),
         (["build", "--split", "train", "--rows", "0"], "Invalid value for '--rows'"),

@@ -63,8 +63,8 @@ def test_guide_works_as_it_stands(tmp_path):
 
 
 def test_guide_names_every_type_that_has_a_wording():
-    from hub_dataset.configs import WORDINGS
     from hub_dataset.generators import POSITION_TYPES
+    from hub_dataset.group_files import WORDINGS
     from hub_dataset.yaml_files import read_mapping
 
     named = set(re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in GUIDE.splitlines() if line[:1] == "|")))

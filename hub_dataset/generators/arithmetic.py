@@ -17,7 +17,7 @@ from ..randomness import Stream, draw_index
 from .base import MASK, Question, TaskType
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
+    from ..task_config import TaskConfig
 
 # More digits would no longer be trivial.
 MOST_DIGITS = 9

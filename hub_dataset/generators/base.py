@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
     from ..randomness import Stream
+    from ..task_config import TaskConfig
 
 MASK = "[MASK]"
 
@@ -44,11 +44,12 @@ class TaskType:
     """A kind of task as configs name it.
 
     `scorer` is what its references name; `placeholders` must all stand in the prompt, others must not; `settings` are
-    the config keys it needs beyond the common ones; `make(config, split)` returns the generator; `limits(config)`
-    yields what is wrong with the settings as (key, message) pairs. `test_only` says that the questions are a fixed few,
-    of which none are left for train and validation; `is_text` that answers are sentences, which must be grammatical,
-    and `open_ended` that beyond that no answer is right by rule. Shorter questions than `shortest_to_train_on` are too
-    few to fill splits of any size: they are for test alone.
+    the config keys it needs beyond the common ones, `optional` those it can do without; `make(config, split)` returns
+    the generator; `limits(config)` yields what is wrong with the settings as (key, message) pairs. `fixed_texts` says
+    that the questions are a fixed few, of which none are left for train and validation, unless a `vocabulary` says to
+    make texts for those; `is_text` that answers are sentences, which must be grammatical, and `open_ended` that beyond
+    that no answer is right by rule. Shorter questions than `shortest_to_train_on` are too few to fill splits of any
+    size: they are for test alone.
     """
 
     scorer: str
@@ -56,7 +57,8 @@ class TaskType:
     settings: frozenset[str]
     make: Callable[[TaskConfig, str], Generator]
     limits: Callable[[TaskConfig], list[tuple[str, str]]]
-    test_only: bool = False
+    optional: frozenset[str] = frozenset()
+    fixed_texts: bool = False
     is_text: bool = False
     open_ended: bool = False
     shortest_to_train_on: int = 1

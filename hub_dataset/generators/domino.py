@@ -16,7 +16,7 @@ from .base import MASK, Question, TaskType
 from .lists import format_list
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
+    from ..task_config import TaskConfig
 
 # The usual set: halves show 0 to 6, each of the 28 tiles is there once.
 HIGHEST = 6

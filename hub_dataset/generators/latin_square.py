@@ -11,7 +11,7 @@ from ..randomness import Stream, draw_index
 from .base import MASK, Question, TaskType
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
+    from ..task_config import TaskConfig
 
 SYMBOLS = string.ascii_uppercase + string.digits
 LARGEST = 4

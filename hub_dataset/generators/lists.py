@@ -11,7 +11,7 @@ from .base import MASK, Question, TaskType
 from .pools import ITEMS, Pool, pool_of
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
+    from ..task_config import TaskConfig
 
 # (draw, items, new item) -> (a right answer, the position asked for, if any). The new item is "" where none is needed.
 Operation = Callable[[Stream, list[str], str], tuple[list[str], int | None]]

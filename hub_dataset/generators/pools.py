@@ -12,8 +12,8 @@ from .made_up_people import MadeUpPeople
 from .people import PeoplePool
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
     from ..randomness import Stream
+    from ..task_config import TaskConfig
 
 SOURCES = Path(__file__).resolve().parent.parent / "sources"
 

@@ -16,7 +16,7 @@ from .lists import format_list, pool_limits
 from .pools import Pool, pool_of
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
+    from ..task_config import TaskConfig
 
 
 @dataclass(frozen=True, slots=True)

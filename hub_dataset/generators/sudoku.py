@@ -11,7 +11,7 @@ from .base import MASK, Question, TaskType
 from .latin_square import latin_squares
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
+    from ..task_config import TaskConfig
 
 SIZE = 4
 CELLS = SIZE * SIZE

@@ -1,4 +1,7 @@
-"""Open text tasks: paraphrasing a sentence and summarising a dialogue, on texts from a file or from the Hub."""
+"""Open text tasks: paraphrasing a sentence and summarising a dialogue.
+
+The texts of test come from a file or from the Hub; those of train and validation are made by a grammar.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,17 @@ from typing import TYPE_CHECKING, Protocol
 from ..grammar import grammar_checker
 from ..hub_texts import hub_dialogues, hub_paraphrases
 from ..randomness import Stream, draw_index
+from ..sentences.dialogues import DialogueGrammar
+from ..sentences.paraphrases import ParaphraseGrammar
 from ..text_files import Text, read_dialogues, read_paraphrases
 from ..text_sources import HubSet, TextFile
 from .base import Question, TaskType
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
+    from ..task_config import TaskConfig
+
+# So many made texts in a row of a wrong length mean that the config asks for one that the grammar does not have.
+MOST_REFUSED = 10_000
 
 
 class Texts(Protocol):
@@ -26,18 +34,25 @@ class Texts(Protocol):
     def __getitem__(self, index: int, /) -> Text | None: ...
 
 
+class TextGrammar(Protocol):
+    """Makes texts without end, each with an answer."""
+
+    def draw(self, draw: Stream) -> tuple[str, str]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class TextKind:
     """What tells the two tasks apart: paraphrasing and summarising.
 
-    `field` is the prompt's placeholder; `read_file` and `read_hub` read the texts of a source; `scoring(text, answer)`
-    gives the reference's keys, and `checked(text, answer)` what must be grammatical in a set that nobody has looked
-    through.
+    `field` is the prompt's placeholder; `read_file` and `read_hub` read the texts of a source, and
+    `grammar(vocabulary)` makes others; `scoring(text, answer)` gives the reference's keys, and `checked(text, answer)`
+    what must be grammatical in a set that nobody has looked through.
     """
 
     field: str
     read_file: Callable[[Path], Texts]
     read_hub: Callable[[HubSet], Texts]
+    grammar: Callable[[str], TextGrammar]
     scoring: Callable[[str, str], dict[str, str]]
     checked: Callable[[str, str], Sequence[str]]
 
@@ -71,15 +86,7 @@ class TextGenerator:
             if not self._accepts(self._kind.checked(text.text, answer)):
                 continue
             self._drawn += 1
-            return Question(
-                fields={self._kind.field: text.text},
-                answer=answer,
-                scoring=self._kind.scoring(text.text, answer),
-                output_format="",
-                length=_words(text.text),
-                identity=text.text,
-                used=frozenset(),
-            )
+            return _question(self._kind, text.text, answer)
         config = self._config
         raise ValueError(
             f"{config.origin}.rows: {config.rows}: {config.name}: {config.source} has only {self._drawn} texts of "
@@ -87,7 +94,42 @@ class TextGenerator:
         )
 
 
-def _generator(kind: TextKind, config: TaskConfig) -> TextGenerator:
+class MadeTexts:
+    """Texts that a grammar makes, with as many words as the config allows."""
+
+    def __init__(self, config: TaskConfig, kind: TextKind) -> None:
+        self._config = config
+        self._kind = kind
+        self._grammar = kind.grammar(config.vocabulary)
+
+    def draw(self, draw: Stream, length: int, avoid: frozenset[str]) -> Question:
+        """A text with its answer. As in test its length is its own, and `avoid` not met."""
+        config = self._config
+        for _ in range(MOST_REFUSED):
+            text, answer = self._grammar.draw(draw)
+            if config.min_length <= _words(text) <= config.max_length and answer.casefold() != text.casefold():
+                return _question(self._kind, text, answer)
+        raise ValueError(
+            f"{config.origin}.min_length: {config.min_length}: {config.name}: no text of {config.min_length} to "
+            f"{config.max_length} words came up among {MOST_REFUSED} made ones"
+        )
+
+
+def _question(kind: TextKind, text: str, answer: str) -> Question:
+    return Question(
+        fields={kind.field: text},
+        answer=answer,
+        scoring=kind.scoring(text, answer),
+        output_format="",
+        length=_words(text),
+        identity=text,
+        used=frozenset(),
+    )
+
+
+def _generator(kind: TextKind, config: TaskConfig, split: str) -> TextGenerator | MadeTexts:
+    if split != "test":
+        return MadeTexts(config, kind)
     source = config.source
     if isinstance(source, TextFile):
         return TextGenerator(config, kind, kind.read_file(source.path), accepts=lambda texts: True)
@@ -113,9 +155,10 @@ def _task_type(scorer: str, kind: TextKind) -> TaskType:
         scorer=scorer,
         placeholders=frozenset({kind.field}),
         settings=frozenset({"source"}),
-        make=lambda config, split: _generator(kind, config),
+        make=lambda config, split: _generator(kind, config, split),
         limits=_limits,
-        test_only=True,
+        optional=frozenset({"vocabulary"}),
+        fixed_texts=True,
         is_text=True,
         open_ended=True,
     )
@@ -127,6 +170,7 @@ PARAPHRASE = _task_type(
         field="text",
         read_file=read_paraphrases,
         read_hub=hub_paraphrases,
+        grammar=ParaphraseGrammar,
         scoring=lambda text, answer: {"text": text},
         checked=lambda text, answer: (text, answer),
     ),
@@ -137,6 +181,7 @@ SUMMARIZE = _task_type(
         field="dialogue",
         read_file=read_dialogues,
         read_hub=hub_dialogues,
+        grammar=DialogueGrammar,
         scoring=lambda text, answer: {"summary": answer},
         # Only the summary: chats are written as people chat, and hardly any would pass.
         checked=lambda text, answer: (answer,),

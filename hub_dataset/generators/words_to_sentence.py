@@ -1,16 +1,21 @@
-"""Sentences that must contain given words: written by hand for test, made from a few patterns for training."""
+"""Sentences that must contain given words: written by hand for test, made by a grammar for training."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ..randomness import Stream, draw_index
+from ..sentences.sentences import MOST_WORDS, SentenceGrammar
 from ..text_files import WordList, read_word_lists
 from ..text_sources import TextFile
 from .base import Question, TaskType
 
 if TYPE_CHECKING:
-    from ..configs import TaskConfig
+    from ..task_config import TaskConfig
+
+# The share of training sentences that mention words of the source in a pattern. The others use their words, but the
+# grammar knows no more than its lexicon, and test may ask for a word of any kind.
+MENTIONED = 0.25
 
 # Words are mentioned here, not used, so that any of them fits, whatever its part of speech; after a colon, since a
 # grammar checker reads "the words river" as a slip for "the word's river".
@@ -41,16 +46,26 @@ class ListedSentences:
 
 
 class DrawnSentences:
-    """Words drawn from all lists of the source, with a sentence that mentions them.
+    """Sentences of a grammar, each with some of the words that it uses; a share of them mention words of the source.
 
-    The words of a list belong together at the easy level; drawn ones do not. They are for learning the form, and share
-    words with test, but no list: no sentence that was written for test is among the answers.
+    Without a grammar all of them do. The words of a list belong together at the easy level; mentioned ones do not. They
+    are for learning the form, and share words with test, but no list: no sentence that was written for test is among
+    the answers.
     """
 
-    def __init__(self, lists: tuple[WordList, ...]) -> None:
+    def __init__(self, lists: tuple[WordList, ...], grammar: SentenceGrammar | None) -> None:
         self._words = list(dict.fromkeys(word for entry in lists for word in entry.words))
+        self._grammar = grammar
 
     def draw(self, draw: Stream, length: int, avoid: frozenset[str]) -> Question:
+        if self._grammar is None or draw() < MENTIONED:
+            return self._mention(draw, length, avoid)
+        while True:
+            sentence, words = self._grammar.draw(draw, length)
+            if avoid.isdisjoint(words):
+                return _question(tuple(words), sentence)
+
+    def _mention(self, draw: Stream, length: int, avoid: frozenset[str]) -> Question:
         words: list[str] = []
         while len(words) < length:
             word = self._words[draw_index(draw, len(self._words))]
@@ -76,7 +91,9 @@ def _question(words: tuple[str, ...], sentence: str) -> Question:
 
 def _make(config: TaskConfig, split: str) -> ListedSentences | DrawnSentences:
     lists = _lists(config)
-    return ListedSentences(lists) if split == "test" else DrawnSentences(lists)
+    if split == "test":
+        return ListedSentences(lists)
+    return DrawnSentences(lists, SentenceGrammar(config.vocabulary) if config.vocabulary else None)
 
 
 def _lists(config: TaskConfig) -> tuple[WordList, ...]:
@@ -97,6 +114,8 @@ def _limits(config: TaskConfig) -> list[tuple[str, str]]:
         for key in ("min_length", "max_length")
         if getattr(config, key) > shortest
     ]
+    if config.vocabulary and config.max_length > MOST_WORDS:
+        problems.append(("max_length", f"{config.max_length} is more than the {MOST_WORDS} words of a made sentence"))
     if config.rows > len(lists):
         problems.append(("rows", f"{config.rows} is more than the {len(lists)} lists in {config.source}"))
     return problems
@@ -109,5 +128,6 @@ WORDS_TO_SENTENCE = TaskType(
     make=_make,
     limits=_limits,
     is_text=True,
+    optional=frozenset({"vocabulary"}),
     shortest_to_train_on=2,
 )

@@ -1,6 +1,6 @@
 """What every scorer declares: the keys of its reference, and the function that scores one prediction."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,12 +28,18 @@ class Scorer:
         defaults: reference keys that may be left out, with the value they then have; their kind stands in `keys`.
         gated_by_grammar: true for text. `score` is then the quality before the text's grammar is looked at: the grammar
             verdict (0 or 1) multiplies it, and is itself the headline.
+        prepare: loads what the scorer needs, before anything is scored, and returns a signature of each part of it,
+            such as the name and version of a package; None where it needs nothing.
+        score_many: `score` of many rows at once, for what is faster in batches: called with the predictions and, for
+            each, a mapping of the reference keys; None where there is nothing to gain.
     """
 
     score: Callable[..., dict[str, float]]
     keys: Mapping[str, KeyKind]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     gated_by_grammar: bool = False
+    prepare: Callable[[], dict[str, str]] | None = None
+    score_many: Callable[[Sequence[str], Sequence[Mapping[str, Any]]], list[dict[str, float]]] | None = None
 
 
 def is_strings(value: Any) -> bool:

@@ -68,6 +68,8 @@ class MaskedLanguageModel(nn.Module):
         arguments: dict[str, Any] = {"attention_mask": attention_mask}
         if position_ids is None and attention_mask is not None and attention_mask.dim() == 2:
             position_ids = token_positions(attention_mask.bool())
+        if attention_mask is not None and attention_mask.dim() == 4 and "position_ids" not in self._takes:
+            raise ValueError(f"{type(self.model).__name__} counts its positions itself, which a 4-D mask may not allow")
         if position_ids is not None and "position_ids" in self._takes:
             arguments["position_ids"] = position_ids + self._first_position
         logits = self.model(input_ids, **arguments).logits

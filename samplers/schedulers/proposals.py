@@ -2,74 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from .vocabulary import draw, first_argmax, heated, keep_top_k, nucleus, padded_length, two_largest
+
 Generators = torch.Generator | Sequence[torch.Generator | None] | None
+Adjust = Callable[[slice, Tensor], None]
+
+#: Logits that are worked on at a time, by device: what stays in a processor's cache, or fills an accelerator.
+_PIECE = {"cpu": 2**20}
+_LARGE_PIECE = 2**27
 
 
-@dataclass(frozen=True, slots=True)
 class Proposal:
-    """One proposed token for every position of the window.
+    """One proposed token for every position of the window; computed when first asked for, and then kept.
 
-    Attributes:
-        tokens: (batch, window), long: the proposed token ids; never the mask token.
-        confidence: (batch, window), float32 or float64: probability of the proposed token.
-        logits: (batch, window, vocab), the dtype of `confidence`: what was scored; the mask token stands at -inf.
-        probabilities: (batch, window, vocab): softmax of `logits`.
-        discount: (batch, window), in [0, 1]: what `confidence` was multiplied by; None where by nothing. See
-            `discounted`.
+    A proposal looks at the logits in pieces of bounded size, so a step needs little memory besides them, and what is
+    asked for first is found in the same pass as tokens and confidence.
     """
 
-    tokens: Tensor
-    confidence: Tensor
-    logits: Tensor
-    probabilities: Tensor
-    discount: Tensor | None = None
+    def __init__(
+        self,
+        logits: Tensor,
+        mask_token_id: int,
+        *,
+        temperature: float = 0.0,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        score_proposal: bool = False,
+        noise: Tensor | None = None,
+        adjust: Adjust | None = None,
+    ) -> None:
+        self._logits, self._mask_token_id = logits.detach(), mask_token_id
+        self._temperature, self._top_p, self._top_k = temperature, top_p, top_k
+        self._score_proposal, self._noise, self._adjust = score_proposal, noise, adjust
+        self._found: dict[str, Tensor] = {}
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of logits per position, the mask token's included where it is one of them."""
+        return self._logits.shape[-1]
+
+    @property
+    def tokens(self) -> Tensor:
+        """(batch, window), long: the proposed token ids; never the mask token."""
+        return self._find("tokens")
+
+    @property
+    def confidence(self) -> Tensor:
+        """(batch, window), float32 or float64: probability of the proposed token."""
+        return self._find("confidence")
 
     def margin(self) -> Tensor:
-        """Probability of the likeliest token minus that of the runner-up, (batch, window); 1 with one token alone.
-
-        A discount multiplies it.
-        """
-        weight = torch.ones_like(self.confidence) if self.discount is None else self.discount
-        if self.probabilities.shape[-1] < 2:
-            return weight
-        likeliest = self.probabilities.topk(2, dim=-1).values
-        return (likeliest[..., 0] - likeliest[..., 1]) * weight
+        """Probability of the likeliest token minus that of the runner-up, (batch, window); 1 with one token alone."""
+        return self._find("margin")
 
     def negative_entropy(self) -> Tensor:
-        """Sum of p log p over the vocabulary in nats, (batch, window), at most 0; a discount adds its logarithm."""
-        largest = self.logits.amax(dim=-1, keepdim=True)
-        # log p = logit - largest + log p(likeliest). A probability is 0 long before its logit reaches the bound:
-        # the clamp only keeps 0 * -inf from becoming NaN.
-        centred = (self.logits - largest).clamp_(min=-1e4)
-        negative = (centred.mul_(self.probabilities).sum(dim=-1) + self.probabilities.amax(dim=-1).log()).clamp(max=0)
-        if self.discount is None:
-            return negative
-        # A discount of 0 leaves a finite score: the least sure, and no sign of broken logits.
-        return negative + self.discount.clamp(min=torch.finfo(negative.dtype).tiny).log()
+        """Sum of p log p over the vocabulary in nats, (batch, window), at most 0."""
+        return self._find("negative_entropy")
 
+    def logit_gap(self) -> Tensor:
+        """Largest logit minus the next, (batch, window); inf with one possible token alone."""
+        return self._find("logit_gap")
 
-def discounted(proposal: Proposal, factors: Mapping[int, Tensor | float]) -> Proposal:
-    """The same proposal, less sure wherever it proposes one of some tokens.
+    def probability_of(self, tokens: Tensor) -> Tensor:
+        """Probability of other tokens (batch, window) than the proposed ones; 0 for the mask token."""
+        return self._find("probability_of", tokens)
 
-    Args:
-        proposal: what was proposed.
-        factors: token id → factor in [0, 1], one number or (batch,).
+    @cached_property
+    def probabilities(self) -> Tensor:
+        """(batch, window, vocab), the dtype of `confidence`: the whole distribution. As large as float32 logits."""
+        return self._all(lambda piece: piece.scored[1])
 
-    Returns:
-        The confidence of those tokens, and the margin where they are proposed, is multiplied by their factor; the
-        entropy there grows by minus its logarithm. Tokens, logits and probabilities are as they were.
-    """
-    discount = torch.ones_like(proposal.confidence)
-    for token, factor in factors.items():
-        weight = factor.to(discount).unsqueeze(1) if isinstance(factor, Tensor) else torch.full_like(discount, factor)
-        discount = torch.where(proposal.tokens == token, weight, discount)
-    return replace(proposal, confidence=proposal.confidence * discount, discount=discount)
+    @cached_property
+    def logits(self) -> Tensor:
+        """(batch, window, vocab), the dtype of `confidence`: what was scored; the mask token stands at -inf."""
+        return self._all(lambda piece: piece.scored[0])
+
+    def pieces(self) -> Iterator[tuple[slice, Tensor]]:
+        """The distribution bit by bit: a range of positions, and their probabilities (batch, range, vocab).
+
+        They live in memory that the next bit takes over: copy what is to be kept.
+        """
+        for piece in self._pieces():
+            yield piece.where, piece.scored[1][..., : self.vocab_size]
+
+    def _find(self, name: str, tokens: Tensor | None = None) -> Tensor:
+        if tokens is not None and self._found.get("asked") is not tokens:
+            self._found.pop(name, None)
+            self._found["asked"] = tokens
+        missing = [key for key in ("tokens", "confidence", name) if key not in self._found]
+        if name in missing:
+            parts: dict[str, list[Tensor]] = {key: [] for key in missing}
+            for piece in self._pieces():
+                for key in parts:
+                    asked = None if tokens is None else tokens[:, piece.where]
+                    parts[key].append(piece.probability_of(asked) if asked is not None and key == name else piece[key])
+            self._found |= {key: torch.cat(found, dim=1) for key, found in parts.items()}
+        return self._found[name]
+
+    def _all(self, of: Callable[[_Piece], Tensor]) -> Tensor:
+        found: Tensor | None = None
+        for piece in self._pieces():
+            part = of(piece)[..., : self.vocab_size]
+            if found is None:
+                found = part.new_empty(self._logits.shape)
+            found[:, piece.where] = part
+        assert found is not None
+        return found
+
+    def _pieces(self) -> Iterator[_Piece]:
+        batch, window, vocab_size = self._logits.shape
+        most = _PIECE.get(self._logits.device.type, _LARGE_PIECE)
+        length = max(most // max(batch * vocab_size, 1), 1)
+        workspace = _Workspace(self._logits, min(length, window))
+        for start in range(0, window, length):
+            yield _Piece(self, slice(start, min(start + length, window)), workspace)
 
 
 def propose(
@@ -81,11 +133,13 @@ def propose(
     top_k: int | None = None,
     score_proposal: bool = False,
     generator: Generators = None,
+    adjust: Adjust | None = None,
 ) -> Proposal:
     """The proposal for every position of a window.
 
     Args:
-        logits: (batch, window, vocab), any float dtype; left as they are.
+        logits: (batch, window, vocab), any float dtype; left as they are, and not to be changed while the proposal is
+            in use.
         mask_token_id: never proposed; its logit counts as -inf. May lie outside the vocabulary.
         temperature: 0 takes the likeliest token (lowest id on a tie); otherwise tokens are drawn from
             softmax(logits / temperature), cut down to `top_k` tokens and then to the nucleus of mass `top_p`.
@@ -93,26 +147,20 @@ def propose(
             by `top_k` and `top_p`); by default confidence, margin and entropy are those of the model's own
             distribution, whatever the other arguments.
         generator: one generator for the batch, or one per row (None for a row that needs no noise).
+        adjust: called with a range of positions and their logits (batch, range, vocab), a copy in float32 or better,
+            which it changes in place before anything is computed from them.
     """
-    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    values = logits.to(dtype, copy=True)
-    if 0 <= mask_token_id < values.shape[-1]:
-        values[..., mask_token_id] = -torch.inf
-    probabilities = values.softmax(dim=-1)
-    shaped, drawn_from = values, probabilities
-    # A greedy proposal is the likeliest token however the distribution is cut; only its score may notice.
-    if (temperature != 0 or score_proposal) and not (temperature in (0, 1) and top_k is None and top_p is None):
-        heated = values if temperature == 0 else _heated(values, temperature)
-        shaped = _nucleus(_keep_top_k(heated, top_k), top_p)
-        drawn_from = shaped.softmax(dim=-1)
-    if temperature == 0:
-        tokens = values.argmax(dim=-1)
-    else:
-        tokens = _draw(drawn_from, uniform(logits.shape[:2], generator, logits.device))
-    if score_proposal:
-        values, probabilities = shaped, drawn_from
-    confidence = probabilities.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-    return Proposal(tokens, confidence, values, probabilities)
+    noise = None if temperature == 0 else uniform(logits.shape[:2], generator, logits.device)
+    return Proposal(
+        logits,
+        mask_token_id,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        score_proposal=score_proposal,
+        noise=noise,
+        adjust=adjust,
+    )
 
 
 def uniform(shape: Sequence[int], generator: Generators, device: torch.device) -> Tensor:
@@ -141,42 +189,101 @@ def uniform(shape: Sequence[int], generator: Generators, device: torch.device) -
     return torch.stack(rows).to(device)
 
 
-def _heated(values: Tensor, temperature: float) -> Tensor:
-    """Logits at a temperature above 0, the largest of each position at 0."""
-    # Without the shift a small temperature would lift the largest logits to inf, and their softmax to NaN; a divisor
-    # below the smallest normal number would count as 0.
-    return (values - values.amax(dim=-1, keepdim=True)) / max(temperature, torch.finfo(values.dtype).tiny)
+class _Workspace:
+    """Memory for the logits and the probabilities of one piece at a time, so that they stay in the cache."""
+
+    def __init__(self, logits: Tensor, length: int) -> None:
+        self._shape = (logits.shape[0], padded_length(logits.shape[-1]))
+        dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+        most = self._shape[0] * length * self._shape[1]
+        self._values = logits.new_empty(most, dtype=dtype)
+        self._probabilities = torch.empty_like(self._values)
+
+    def values(self, length: int) -> Tensor:
+        """(batch, length, padded vocabulary), to be filled."""
+        return self._part(self._values, length)
+
+    def probabilities(self, values: Tensor) -> Tensor:
+        """Softmax of values of this workspace."""
+        out = self._part(self._probabilities, values.shape[1])
+        return torch.softmax(values, dim=-1, out=out)
+
+    def _part(self, memory: Tensor, length: int) -> Tensor:
+        batch, vocab_size = self._shape
+        return memory[: batch * length * vocab_size].view(batch, length, vocab_size)
 
 
-def _keep_top_k(values: Tensor, top_k: int | None) -> Tensor:
-    if top_k is None or top_k >= values.shape[-1]:
-        return values
-    smallest_kept = values.topk(top_k, dim=-1).values[..., -1:]
-    return values.masked_fill(values < smallest_kept, -torch.inf)
+class _Piece:
+    """Some positions of a proposal: logits (batch, range, padded vocabulary) and all that follows from them."""
 
+    def __init__(self, proposal: Proposal, where: slice, workspace: _Workspace) -> None:
+        self._proposal, self.where, self._workspace = proposal, where, workspace
 
-def _nucleus(values: Tensor, top_p: float | None) -> Tensor:
-    if top_p is None or top_p >= 1:
-        return values
-    ordered, order = values.sort(dim=-1, descending=True, stable=True)
-    mass = ordered.softmax(dim=-1)
-    # A token stays while the mass before it is below top_p, so the likeliest one always does.
-    dropped = mass.cumsum(dim=-1) - mass >= top_p
-    return values.masked_fill(torch.zeros_like(dropped).scatter(-1, order, dropped), -torch.inf)
+    def __getitem__(self, name: str) -> Tensor:
+        found: Tensor = getattr(self, name)
+        return found
 
+    @cached_property
+    def model(self) -> tuple[Tensor, Tensor]:
+        """Logits and probabilities of the model's own distribution, without the mask token."""
+        given = self._proposal._logits[:, self.where]
+        vocab_size, mask_token_id = given.shape[-1], self._proposal._mask_token_id
+        values = self._workspace.values(given.shape[1])
+        values[..., :vocab_size] = given
+        values[..., vocab_size:].fill_(-torch.inf)
+        if self._proposal._adjust is not None:
+            self._proposal._adjust(self.where, values[..., :vocab_size])
+        if 0 <= mask_token_id < vocab_size:
+            values.select(-1, mask_token_id).fill_(-torch.inf)
+        return values, self._workspace.probabilities(values)
 
-def _draw(probabilities: Tensor, noise: Tensor) -> Tensor:
-    """Tokens drawn from `probabilities`, (batch, window), with one uniform number per position.
+    @cached_property
+    def drawn(self) -> tuple[Tensor, Tensor]:
+        """Logits and probabilities of the distribution that tokens are drawn from."""
+        temperature, top_p, top_k = self._proposal._temperature, self._proposal._top_p, self._proposal._top_k
+        if temperature in (0, 1) and top_k is None and top_p is None:
+            return self.model
+        values = self.model[0] if temperature == 0 else heated(self.model[0], temperature)
+        values = nucleus(keep_top_k(values, top_k), top_p)
+        return values, values.softmax(dim=-1)
 
-    The token is found by inverting the distribution function, not by adding Gumbel noise to the logits: the two give
-    the same distribution, but this takes one random number where the Gumbel-max trick takes one per vocabulary entry
-    (two logarithms each, 126,464 for LLaDA), and the noise of a row stays the same whatever the vocabulary is padded
-    to. Noise and sums are float64, so no token of a probability above 2^-52 is out of reach; Gumbel noise in float32
-    cannot reach far into its tail, which acts like a lower temperature (Zheng et al., arXiv 2409.02908).
-    """
-    reached = probabilities.cumsum(dim=-1, dtype=noise.dtype)
-    target = noise.unsqueeze(-1) * reached[..., -1:]
-    # Rounding can lift the target to the total itself, behind which there is no token.
-    target = torch.minimum(target, torch.nextafter(reached[..., -1:], torch.zeros_like(target)))
-    # The first token whose cumulative probability exceeds the target; a token of probability 0 never does so first.
-    return torch.searchsorted(reached, target, right=True).squeeze(-1).clamp(max=probabilities.shape[-1] - 1)
+    @property
+    def scored(self) -> tuple[Tensor, Tensor]:
+        """Logits and probabilities that scores describe."""
+        return self.drawn if self._proposal._score_proposal else self.model
+
+    @cached_property
+    def tokens(self) -> Tensor:
+        # A greedy proposal is the likeliest token however the distribution is cut; only its score may notice.
+        if self._proposal._noise is None:
+            return first_argmax(self.model[0])
+        found = draw(self.drawn[1], self._proposal._noise[:, self.where])
+        return found.clamp(max=self._proposal.vocab_size - 1)
+
+    @property
+    def confidence(self) -> Tensor:
+        return self.probability_of(self.tokens)
+
+    def probability_of(self, tokens: Tensor) -> Tensor:
+        # A mask token may have an id behind the vocabulary.
+        within = tokens.clamp(max=self._proposal.vocab_size - 1).unsqueeze(-1)
+        return self.scored[1].gather(-1, within).squeeze(-1).masked_fill(tokens >= self._proposal.vocab_size, 0)
+
+    @property
+    def margin(self) -> Tensor:
+        likeliest, runner_up = two_largest(self.scored[1])
+        return likeliest - runner_up.clamp(min=0)
+
+    @property
+    def negative_entropy(self) -> Tensor:
+        values, probabilities = self.scored
+        # log p = logit - largest + log p(likeliest). A probability is 0 long before its logit reaches the bound:
+        # the clamp only keeps 0 * -inf from becoming NaN.
+        # In place: what a piece is asked for last may use up its logits.
+        centred = values.sub_(values.amax(dim=-1, keepdim=True)).clamp_(min=-1e4)
+        return (centred.mul_(probabilities).sum(dim=-1) + probabilities.amax(dim=-1).log()).clamp(max=0)
+
+    @property
+    def logit_gap(self) -> Tensor:
+        largest, following = two_largest(self.scored[0])
+        return largest - following

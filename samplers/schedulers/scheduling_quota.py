@@ -7,10 +7,13 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from .scheduling_utils import Step, UnmaskingScheduler
-from .selection import even_quota, linear_time_fractions, surest
+from .selection import cosine_shares, even_quota, linear_time_fractions, surest
+from .state import SampleState
 from .validation import check_choice, check_count, check_range
 
-SCHEDULES = ("even", "linear_time")
+SCHEDULES = ("even", "linear_time", "cosine")
+#: What every scheduler with a quota remembers of a row: steps taken, and what was masked at the first of them.
+QUOTA_STATE = {"step_index": 0, "first_masked": 0}
 
 
 class QuotaScheduler(UnmaskingScheduler):
@@ -22,7 +25,8 @@ class QuotaScheduler(UnmaskingScheduler):
         schedule: how `num_inference_steps` steps share the m masked tokens of a block. "even": m // S each, the first
             m mod S steps one more. "linear_time" (Dream): step i commits floor(m_i (1 - t[i+1] / t[i])) of the m_i
             tokens masked then, with t = linspace(1, eps, S + 1) in float32, and the last step all that is left; a step
-            may commit none.
+            may commit none. "cosine" (MaskGIT, arXiv 2202.04200): floor(m cos(pi / 2 (i + 1) / S)) are still masked
+            after step i, so the first steps commit few tokens and the last ones many; each commits at least one.
         eps: where the time of "linear_time" ends, in [0, 1).
 
     Raises:
@@ -42,8 +46,6 @@ class QuotaScheduler(UnmaskingScheduler):
         top_k: int | None = None,
         score_proposal: bool = False,
     ) -> None:
-        check_choice("schedule", schedule, SCHEDULES)
-        check_range("eps", eps, 0, 1, "in [0, 1)", upper_open=True, optional=False)
         self._configure_quota(k, num_inference_steps, schedule, eps)
         self._configure(
             temperature=temperature,
@@ -56,6 +58,8 @@ class QuotaScheduler(UnmaskingScheduler):
     def _configure_quota(
         self, k: int | None, num_inference_steps: int | None, schedule: str = "even", eps: float = 1e-3
     ) -> None:
+        check_choice("schedule", schedule, SCHEDULES)
+        check_range("eps", eps, 0, 1, "in [0, 1)", upper_open=True, optional=False)
         check_count("k", k)
         if k is not None and num_inference_steps is not None:
             raise ValueError(
@@ -69,8 +73,15 @@ class QuotaScheduler(UnmaskingScheduler):
         steps = asked if self._k is None and asked is not None else -(-block_length // (self._k or 1))
         self._spread = self._k is None and asked is not None
         self._steps = steps
-        self._fractions = linear_time_fractions(steps, self._eps) if self._schedule == "linear_time" else None
+        self._fractions = None
+        if self._schedule == "linear_time":
+            self._fractions = linear_time_fractions(steps, self._eps)
+        elif self._schedule == "cosine":
+            self._fractions = cosine_shares(steps)
         return steps
+
+    def _new_state(self) -> SampleState:
+        return SampleState(QUOTA_STATE)
 
     def schedule_index(self) -> Tensor:
         """Which step of its schedule each row is at, (batch,), long."""
@@ -82,7 +93,12 @@ class QuotaScheduler(UnmaskingScheduler):
         if self._fractions is not None:
             self._fractions = self._fractions.to(masked_count.device)
             fraction = self._fractions[index.clamp(max=len(self._fractions) - 1)]
-            return (masked_count.to(torch.float32) * fraction).floor().long()
+            if self._schedule == "linear_time":
+                return (masked_count.to(torch.float32) * fraction).floor().long()
+            first = self._state["step_index"] == 0
+            self._state["first_masked"] = torch.where(first, masked_count, self._state["first_masked"])
+            left = (self._state["first_masked"].to(torch.float32) * fraction).floor().long()
+            return torch.minimum((masked_count - left).clamp(min=1), masked_count)
         if not self._spread:
             return masked_count.clamp(max=self._k or 1)
         return even_quota(masked_count, self._steps - index)

@@ -7,7 +7,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from .proposals import Proposal
-from .scheduling_quota import QuotaScheduler
+from .scheduling_quota import QUOTA_STATE, QuotaScheduler
 from .scheduling_utils import Step
 from .selection import surest
 from .state import SampleState
@@ -25,7 +25,8 @@ class RCRScheduler(QuotaScheduler):
 
     Args:
         k: tokens per step, 1 where nothing else is given.
-        num_inference_steps: steps per block instead of `k`; m masked tokens are shared evenly, in integers.
+        num_inference_steps: steps per block instead of `k`; m masked tokens are shared as `schedule` says.
+        schedule, eps: see `QuotaScheduler`.
         scope: "window" revises the block at hand only, as caches need; "sequence" may mask tokens of earlier blocks
             again (the window then starts at the first generated position and grows with every block).
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
@@ -37,6 +38,8 @@ class RCRScheduler(QuotaScheduler):
         *,
         k: int | None = None,
         num_inference_steps: int | None = None,
+        schedule: str = "even",
+        eps: float = 1e-3,
         scope: str = "window",
         temperature: float | None = None,
         top_p: float | None = None,
@@ -45,7 +48,7 @@ class RCRScheduler(QuotaScheduler):
     ) -> None:
         check_choice("scope", scope, SCOPES)
         self.scope = scope
-        self._configure_quota(k, num_inference_steps)
+        self._configure_quota(k, num_inference_steps, schedule, eps)
         self._configure(
             temperature=temperature,
             top_p=top_p,
@@ -56,7 +59,7 @@ class RCRScheduler(QuotaScheduler):
 
     def _new_state(self) -> SampleState:
         # A token that was never committed here, such as one of a prefilled answer, is infinitely sure.
-        return SampleState({"step_index": 0}, {"confidence": torch.inf})
+        return SampleState(QUOTA_STATE, {"confidence": torch.inf})
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
         # At the start of a block all that is due is all that is masked; only a callback can leave more.

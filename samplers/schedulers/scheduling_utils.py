@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -13,7 +13,9 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
-from .proposals import Generators, Proposal, discounted, propose
+from .discounts import DiscountedProposal
+from .pipelines import DEFAULT_BLOCK_LENGTH, PipelineQuestions
+from .proposals import Generators, Proposal, propose
 from .scores import score
 from .state import SampleState
 from .validation import check_choice, check_count, check_flag, check_range
@@ -46,16 +48,37 @@ class UnmaskingSchedulerOutput(BaseOutput):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step as the decisions of a scheduler see it: tensors over (batch, window), the mask id, the noise source."""
+    """One step as the decisions of a scheduler see it.
+
+    Attributes:
+        sample: (batch, window), long: the tokens before the step.
+        masked: bool (batch, window): the positions that may be committed.
+        fresh: bool (batch,): rows seen for the first time, of which nothing is remembered.
+        mask_token_id: id of the mask token.
+        generator: the noise source, for `uniform`.
+        threshold: what the caller of `step` passed; None if nothing.
+        shadow_output: (batch, window, vocab): logits at the shadow tokens, for a scheduler that asks for them.
+        chosen: what `propose` returned, for the decisions after it.
+    """
 
     sample: Tensor
     masked: Tensor
+    fresh: Tensor
     mask_token_id: int
     generator: Generators
-    threshold: float | None
+    threshold: float | None = None
+    shadow_output: Tensor | None = None
+    chosen: Proposal | None = None
+
+    @property
+    def proposal(self) -> Proposal:
+        """What `propose` returned; only the decisions after it may ask."""
+        if self.chosen is None:
+            raise AttributeError("nothing is proposed yet")
+        return self.chosen
 
 
-class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
+class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     """Decides which masked tokens of a window to commit at each step, and which committed ones to mask again.
 
     A scheduler never calls the model, never shifts logits and knows nothing of prompts. One step takes four decisions,
@@ -79,11 +102,20 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     score_name = "confidence"
     #: "window": the loop hands over one block at a time; "sequence": everything generated so far, growing by blocks.
     scope = "window"
+    #: Whether `step` wants `shadow_output`; the loop then asks the model for it, or says that it cannot.
+    needs_shadows = False
+    #: What holds where neither the constructor nor the call of `step` says anything.
+    _default_temperature = 0.0
+    _default_top_p: float | None = None
 
     num_inference_steps: int | None
     timesteps: Tensor
     #: Steps that a block takes beyond `num_inference_steps`, because the method inserts them.
     _extra_steps = 0
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.revises = cls.revise is not UnmaskingScheduler.revise
 
     def _configure(
         self,
@@ -102,6 +134,8 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         self._score_proposal = score_proposal
         self._given_steps = num_inference_steps
         self._state = self._new_state()
+        # A pipeline reads it where its caller names no block length; a loaded config may hold another.
+        self.register_to_config(block_length=DEFAULT_BLOCK_LENGTH)  # type: ignore[no-untyped-call]
         self.set_timesteps()
 
     # -- what a loop calls -------------------------------------------------------------------------------------------
@@ -129,6 +163,7 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         steps = block_length if self.num_inference_steps is None else self.num_inference_steps
         self.timesteps = torch.arange(steps + self._extra_steps - 1, -1, -1, device=device)
         self._state.reset()
+        self._last_step = None
 
     def start_block(self) -> None:
         """Tell the scheduler that the next sample is a new block (with `scope` "sequence": the old window, grown)."""
@@ -155,6 +190,7 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         minimal_topk: int | None = None,
         prompt_mask: Tensor | None = None,
         token_discounts: Mapping[int, Tensor | float] | None = None,
+        shadow_output: Tensor | None = None,
         return_dict: bool = True,
     ) -> UnmaskingSchedulerOutput | tuple[Tensor, ...]:
         """Commit some masked tokens of `sample`, and mask others again if the method does so.
@@ -172,7 +208,9 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             prompt_mask: bool (window,) or (batch, window), positions that were given beforehand, such as those of a
                 prompt; they stay as they are.
             token_discounts: token id → factor in [0, 1], one number or (batch,), by which the confidence of that token
-                is multiplied wherever it is proposed; see `proposals.discounted`.
+                is multiplied wherever it is proposed; see `DiscountedProposal`.
+            shadow_output: (batch, window, vocab) logits at one shadow token per position, which sees the whole sequence
+                but that position; only schedulers with `needs_shadows` read it.
             return_dict: False returns the fields of the output as a tuple.
 
         Returns:
@@ -191,24 +229,23 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         masked = sample == mask_token_id
         if prompt_mask is not None:
             masked = masked & ~prompt_mask
-        self._state.follow(sample)
+        fresh = self._state.follow(sample)
 
-        step = Step(sample, masked, mask_token_id, generator, threshold)
+        step = Step(sample, masked, fresh, mask_token_id, generator, threshold, shadow_output)
         greedy = sampling_method == "greedy"
         proposal = self.propose(
             step,
             model_output,
-            temperature=0.0 if greedy else _first(self._temperature, temperature, 0.0),
-            top_p=_first(self._top_p, top_p, None),
+            temperature=0.0 if greedy else _first(self._temperature, temperature, self._default_temperature),
+            top_p=_first(self._top_p, top_p, self._default_top_p),
             top_k=_first(self._top_k, top_k, None),
         )
-        probabilities = proposal.confidence
-        if token_discounts:
-            proposal = discounted(proposal, token_discounts)
-        scores = self.score(step, proposal)
+        chosen = DiscountedProposal(proposal, token_discounts) if token_discounts else proposal
+        step = replace(step, chosen=chosen)
+        scores = self.score(step, chosen)
         transfer_index = self.select(step, scores) & masked
         committed = torch.where(transfer_index, proposal.tokens, sample)
-        remask_index = self.revise(step, proposal, committed, transfer_index)
+        remask_index = self.revise(step, chosen, committed, transfer_index)
         if prompt_mask is not None:
             remask_index = remask_index & ~prompt_mask
         # A token committed and masked again in the same step was, in effect, not committed.
@@ -218,13 +255,14 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
         self._state["step_index"] = self._state["step_index"] + masked.any(dim=1)
         self._state.returned(prev_sample)
+        self._last_step = (prev_sample, mask_token_id, prompt_mask)
         output = UnmaskingSchedulerOutput(
             prev_sample=prev_sample,
             transfer_index=transfer_index,
             remask_index=remask_index,
             editing_transfer_index=remask_index,
             sampled_tokens=proposal.tokens,
-            sampled_probs=probabilities,
+            sampled_probs=proposal.confidence,
             invalid=(masked & ~(scores.isfinite() & proposal.confidence.isfinite())).any(dim=1),
         )
         return output if return_dict else output.to_tuple()
@@ -287,11 +325,13 @@ class UnmaskingScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
     @classmethod
     def _get_compatibles(cls) -> list[type[Self]]:
-        # diffusers looks for these names in its own package only.
-        from . import scheduler_class, scheduler_names
+        # diffusers looks for these names in its own package only. Its own scheduler of this kind takes our configs.
+        from diffusers.schedulers.scheduling_block_refinement import BlockRefinementScheduler
 
-        classes: list[Any] = [scheduler_class(name) for name in scheduler_names()]
-        return classes if cls in classes else [cls, *classes]
+        from . import built_in_scheduler_names, scheduler_class
+
+        classes: list[Any] = [scheduler_class(name) for name in built_in_scheduler_names()]
+        return [*([] if cls in classes else [cls]), *classes, BlockRefinementScheduler]
 
 
 def _check_proposal(temperature: float | None, top_p: float | None, top_k: int | None) -> None:

@@ -20,13 +20,14 @@ def score(name: str, proposal: Proposal, generator: Generators = None) -> Tensor
     Raises:
         ValueError: there is no score of that name.
     """
-    tokens = proposal.tokens
+    # The tokens are asked for last: what a score needs is found in the same pass over the logits.
     if name == "confidence":
         return proposal.confidence
     if name == "margin":
         return proposal.margin()
     if name == "entropy":
         return proposal.negative_entropy()
+    tokens = proposal.tokens
     if name == "random":
         return uniform(tokens.shape, generator, tokens.device)
     if name == "left_to_right":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -49,3 +51,12 @@ def linear_time_fractions(num_inference_steps: int, eps: float) -> Tensor:
     fractions = 1 - times[1:] / times[:-1]
     fractions[-1] = 1
     return fractions
+
+
+def cosine_shares(num_inference_steps: int) -> Tensor:
+    """Share of a block's masked tokens that is still masked after each step, (num_inference_steps,), float32.
+
+    cos(pi / 2 * (i + 1) / S) after step i, and nothing after the last (MaskGIT, arXiv 2202.04200, section 3.3).
+    """
+    shares = [math.cos(math.pi / 2 * (step + 1) / num_inference_steps) for step in range(num_inference_steps)]
+    return torch.tensor([*shares[:-1], 0.0], dtype=torch.float32)

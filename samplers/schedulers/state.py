@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -18,11 +18,20 @@ class SampleState:
     Args:
         per_row: initial value of each remembered integer, kept as (batch,) long.
         per_position: initial value of each remembered number, kept as (batch, window) float32.
+        per_token: names of what is remembered of every token of the vocabulary, (batch, window, vocab). Nobody knows
+            the vocabulary before the first step, so there is no initial value: `get` gives None until something is
+            set, and rows that start afresh keep stale numbers, which the method has to pass over.
     """
 
-    def __init__(self, per_row: Mapping[str, int], per_position: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        per_row: Mapping[str, int],
+        per_position: Mapping[str, float] | None = None,
+        per_token: Collection[str] = (),
+    ) -> None:
         self._initial: dict[str, int] = dict(per_row)
         self._initial_positions: dict[str, float] = dict(per_position or {})
+        self._per_token = tuple(per_token)
         self._values: dict[str, Tensor] = {}
         self._previous: Tensor | None = None
 
@@ -31,6 +40,10 @@ class SampleState:
 
     def __setitem__(self, name: str, value: Tensor) -> None:
         self._values[name] = value
+
+    def get(self, name: str) -> Tensor | None:
+        """What is remembered under `name`, None if nothing was set for the samples at hand."""
+        return self._values.get(name)
 
     def reset(self) -> None:
         """Forget every sample."""
@@ -54,6 +67,8 @@ class SampleState:
         )
         if not known or previous is None:
             fresh = torch.ones(batch, dtype=torch.bool, device=sample.device)
+            for name in self._per_token:
+                self._values.pop(name, None)
             for name, initial in self._initial.items():
                 self._values[name] = torch.full((batch,), initial, dtype=torch.long, device=sample.device)
             for name, start in self._initial_positions.items():
@@ -65,6 +80,10 @@ class SampleState:
         for name, start in self._initial_positions.items():
             grown = torch.nn.functional.pad(self._values[name], (0, window - previous.shape[1]), value=start)
             self._values[name] = grown.masked_fill(fresh.unsqueeze(1), start)
+        for name in self._per_token:
+            if name in self._values and window > previous.shape[1]:
+                padding = (0, 0, 0, window - previous.shape[1])
+                self._values[name] = torch.nn.functional.pad(self._values[name], padding)
         return fresh
 
     def returned(self, prev_sample: Tensor) -> None:

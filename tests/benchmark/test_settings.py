@@ -1,8 +1,9 @@
 """What a run is made of: how schedulers are written, the protocol's sweeps, and the name of a run's directory."""
 
 import json
+import sys
 from dataclasses import replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -17,10 +18,10 @@ from benchmark.settings import (
     parse_schedulers,
     parse_specification,
 )
-from samplers import scheduler_names
+from samplers import protocol_scheduler_names, scheduler_class, scheduler_names
 
 TOKENS = {"line": 32, "puzzle": 64}
-TOP_K = [name for name in scheduler_names() if name not in ("threshold", "factor")]
+TOP_K = [name for name in protocol_scheduler_names() if name not in ("threshold", "factor")]
 
 
 def labels(*specifications: str, tokens: dict[str, int] | None = None, block_length: int | None = None) -> list[str]:
@@ -127,12 +128,12 @@ def test_what_cannot_be_read_is_named_with_what_would_be_right(text: str, named:
 # -- the protocol's sweeps -----------------------------------------------------------------------------------------
 
 
-def test_nothing_written_means_all_schedulers_with_the_protocols_values() -> None:
+def test_nothing_written_means_the_nine_methods_with_the_protocols_values() -> None:
     settings = parse_schedulers([], TOKENS, None)
     by_name: dict[str, list[SchedulerSetting]] = {}
     for setting in settings:
         by_name.setdefault(setting.name, []).append(setting)
-    assert list(by_name) == scheduler_names()
+    assert list(by_name) == protocol_scheduler_names()
     for name in TOP_K:
         assert [setting.parameters for setting in by_name[name]] == [{"k": 2**power} for power in range(7)]
     assert [setting.parameters for setting in by_name["threshold"]] == [{"threshold": value} for value in THRESHOLDS]
@@ -170,6 +171,80 @@ def test_naming_the_parameter_of_speed_gives_one_setting() -> None:
     assert labels("entropy:num_inference_steps=8") == ["entropy(num_inference_steps=8)"]
     assert labels("threshold:threshold=0.85") == ["threshold(threshold=0.85)"]
     assert labels("factor(factor=2)") == ["factor(factor=2)"]
+
+
+@pytest.mark.parametrize("name", sorted(set(scheduler_names()) - set(protocol_scheduler_names())))
+def test_a_method_beyond_the_protocol_has_settings_that_can_be_built(name: str) -> None:
+    settings = parse_schedulers([name], {"line": 32}, None)
+    assert len({setting.label for setting in settings}) == len(settings) >= 1
+    for setting in settings:
+        assert type(setting.build(temperature=0.0)) is scheduler_class(name)
+        assert parse_specification(setting.label) == (name, setting.parameters)
+
+
+def test_a_method_without_a_parameter_of_speed_has_one_setting() -> None:
+    assert labels("dilated") == ["dilated()"]
+    assert labels("eb") == [f"eb(entropy_bound={bound})" for bound in (0.001, 0.01, 0.1, 0.6)]
+    assert labels("saber", tokens={"line": 4}) == ["saber(k=1)", "saber(k=2)", "saber(k=4)"]
+
+
+# -- a scheduler of one's own -----------------------------------------------------------------------------------------
+
+OWN = """
+from samplers import ConfidenceScheduler
+
+
+class OwnScheduler(ConfidenceScheduler):
+    pass
+
+
+not_a_scheduler = 3
+"""
+
+
+@pytest.fixture
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "own_methods.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    yield "own_methods"
+    sys.modules.pop("own_methods", None)
+
+
+@pytest.mark.parametrize("parameters", ["(k=4, top_p=0.5)", ":k=4,top_p=0.5", " : top_p=0.5, k=4"])
+def test_a_class_is_named_by_where_it_is(own_module: str, parameters: str) -> None:
+    name, found = parse_specification(f"{own_module}:OwnScheduler{parameters}")
+    assert name == "own_methods:OwnScheduler"
+    assert list(found.items()) == [("k", 4), ("top_p", 0.5)]
+    (setting,) = parse_schedulers([f"{own_module}:OwnScheduler{parameters}"], TOKENS, None)
+    assert setting.label == "own_methods:OwnScheduler(k=4, top_p=0.5)"
+    assert parse_specification(setting.label) == (name, found)
+    scheduler = setting.build(temperature=1.0)
+    assert (type(scheduler).__name__, scheduler.config.k) == ("OwnScheduler", 4)
+
+
+def test_a_class_alone_has_the_sweep_of_its_parameter(own_module: str) -> None:
+    assert labels(f"{own_module}:OwnScheduler", tokens={"line": 2}) == [
+        "own_methods:OwnScheduler(k=1)",
+        "own_methods:OwnScheduler(k=2)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "right"),
+    [
+        ("no_such_module:Own", "no_such_module:Own", "No module named"),
+        ("own_methods:Missing(k=4)", "own_methods:Missing", "no attribute 'Missing'"),
+        ("own_methods:not_a_scheduler", "own_methods:not_a_scheduler", "derived from UnmaskingScheduler"),
+        ("own_methods:OwnScheduler(quota=4)", "'quota'", "num_inference_steps"),
+        ("entropy:OwnScheduler", "'OwnScheduler'", "parameter=value"),
+    ],
+)
+def test_a_class_that_cannot_be_used_is_named(own_module: str, text: str, named: str, right: str) -> None:
+    with pytest.raises(ValueError, match=r"\S") as error:
+        parse_specification(text)
+    assert named in str(error.value)
+    assert right in str(error.value)
 
 
 def test_other_parameters_are_kept_through_the_sweep() -> None:

@@ -110,9 +110,25 @@ def test_answers_of_open_text_tasks_need_no_score_and_must_not_repeat_the_text(m
     assert problems_of_config(config, read_checksums(), refuse) == []
     rows = build_rows(config)
     rows[7]["answer"] = json.loads(rows[7]["reference"])["text"].upper()
-    monkeypatch.setattr("hub_dataset.checks.build_rows", lambda *arguments: rows)
+    monkeypatch.setattr(
+        "hub_dataset.checks.build_rows", lambda *arguments: build_rows(*arguments) if len(arguments) > 1 else rows
+    )
     recorded = {config: {"test": checksum(rows)}}
     assert problems_of_config(config, recorded) == [f"{config}-test-0007: its answer stands in the question"]
+
+
+def test_sentence_of_test_is_not_an_answer_of_train(monkeypatch):
+    config = "words_to_sentence_hard"
+    sentence = build_rows(config)[5]["answer"]
+
+    def with_a_sentence_of_test(*arguments):
+        rows = build_rows(*arguments)
+        if arguments[1:2] == ("validation",):
+            rows[3]["answer"] = sentence
+        return rows
+
+    monkeypatch.setattr("hub_dataset.checks.build_rows", with_a_sentence_of_test)
+    assert problems_of_config(config, read_checksums()) == [f"{config}-validation-0003: its answer is one of test"]
 
 
 def test_answers_of_open_text_tasks_are_grammatical_where_there_is_a_checker():

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from hub_dataset.configs import TASKS, config_names, read_group, task_info
+from hub_dataset.configs import config_names, task_info
 from hub_dataset.generators.base import TaskType
+from hub_dataset.group_files import TASKS, read_group
 
 GOOD = """
 category: custom

@@ -7,9 +7,9 @@ import pytest
 
 from hub_dataset import build_rows, config_names
 from hub_dataset.checks import problems_of_config
-from hub_dataset.configs import WORDINGS
 from hub_dataset.custom import read_custom_tasks, select_tasks
 from hub_dataset.generators import TASK_TYPES
+from hub_dataset.group_files import WORDINGS
 from hub_dataset.yaml_files import read_mapping
 
 GOOD = """

@@ -8,11 +8,13 @@ import pytest
 from loopback_hub import loopback_hub
 from small_project import ROWS, TASKS, SmallProject, run_python
 
-from hub_dataset.publishing import Upload, prepare_uploads
+from hub_dataset.publishing import MODEL_FILES, Upload, dataset_upload, model_upload
+from hub_dataset.version import MODEL_VERSION
 
 TOKEN = "hf_adasSecretToken"
 OTHER = "hf_gracesSecretToken"
 REPO = "ada/parallelbench"
+MODEL = "ada/parallelbench-model"
 FILES = ["README.md", *(f"{task}/test.parquet" for task in TASKS)]
 
 
@@ -20,7 +22,9 @@ FILES = ["README.md", *(f"{task}/test.parquet" for task in TASKS)]
 def project(tmp_path):
     folder = tmp_path / "project"
     folder.mkdir()
-    return SmallProject(folder)
+    small = SmallProject(folder)
+    small.set_version("1.0.0")
+    return small
 
 
 @pytest.fixture
@@ -69,9 +73,79 @@ def test_second_publish_changes_nothing_and_a_tag_never_moves(hub, project, envi
     project.change_rows("A queue")
     moved = project.run("publish", env=environment)
     assert moved.returncode == 2
-    assert moved.stderr.startswith(f"Error: the dataset {REPO} has a tag v1.0.0 with other content")
-    assert moved.stderr.count("\n") == 1
+    *_, error = moved.stderr.splitlines()
+    assert error.startswith(f"Error: the dataset {REPO} has a tag v1.0.0 with other content")
     assert {key: (repo.commits, repo.refs) for key, repo in hub.repositories.items()} == before
+
+
+def test_model_is_published_with_a_tag_of_its_own_that_never_moves(hub, project, environment, tmp_path):
+    folder = project.write_model(b"weights")
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "note").write_text("for no one else", encoding="utf-8")
+    arguments = ["publish", "--only", "model"]
+    listed = project.run(*arguments, "--dry-run", "--model", MODEL, env=environment)
+    assert listed.returncode == 0, listed.stderr
+    assert hub.log == []
+
+    result = project.run(*arguments, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"model {MODEL}: 5 files, tag v{MODEL_VERSION}\n"
+    assert list(hub.repositories) == [("model", MODEL)]
+    repository = hub.repositories["model", MODEL]
+    assert list(repository.titles.values()) == ["initial commit", f"v{MODEL_VERSION}"]
+    files = hub.files("model", MODEL, f"v{MODEL_VERSION}")
+    assert sorted(files) == sorted([".gitattributes", "training_log.jsonl", *MODEL_FILES])
+    assert files["model.safetensors"] == b"weights"
+    assert [line.split()[-1] for line in listed.stdout.splitlines()[1:]] == sorted(files)[1:]
+
+    again = project.run(*arguments, env=environment)
+    assert again.stdout == f"model {MODEL}: v{MODEL_VERSION} is there already, with the same content\n"
+    before = dict(repository.commits), dict(repository.refs)
+    project.write_model(b"Weights")
+    moved = project.run(*arguments, env=environment)
+    assert moved.returncode == 2
+    assert moved.stderr == (
+        f"Error: the model {MODEL} has a tag v{MODEL_VERSION} with other content, and tags do not move; "
+        "give the model a new version in hub_dataset/version.py\n"
+    )
+    assert (repository.commits, repository.refs) == before
+
+    code = f"import huggingface_hub as hub; print(open(hub.hf_hub_download({MODEL!r}, 'model.safetensors')).read())"
+    assert run_python(code, hub.environment(tmp_path / "reader"), tmp_path).strip() == "weights"
+
+
+def test_all_that_is_there_is_published_and_a_missing_model_left_out(hub, project, environment):
+    result = project.run("publish", env=environment)
+    assert result.stderr == "the model is left out: there is no folder hub_model\n"
+    assert set(hub.repositories) == {("dataset", REPO), ("space", REPO)}
+    project.write_model(b"weights")
+    result = project.run("publish", env=environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert set(hub.repositories) == {("dataset", REPO), ("space", REPO), ("model", MODEL)}
+
+
+@pytest.mark.parametrize("missing", MODEL_FILES)
+def test_folder_without_a_whole_model_is_refused(project, missing):
+    folder = project.write_model(b"weights")
+    (folder / missing).unlink()
+    with pytest.raises(ValueError, match=f"hub_model holds no model: {missing} is missing"):
+        model_upload(MODEL, folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "model"], "hub_model holds no model: README.md is missing"),
+        (["--only", "metric", "--model", MODEL], f"--model {MODEL} has no effect without --only model"),
+        (["--only", "model", "--space", REPO], f"--space {REPO} has no effect without --only metric"),
+    ],
+)
+def test_parts_that_cannot_be_published_are_one_line(hub, project, environment, arguments, message):
+    result = project.run("publish", *arguments, env=environment)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert hub.repositories == {}
 
 
 @pytest.mark.slow
@@ -146,7 +220,11 @@ def test_files_that_are_no_longer_built_are_removed(hub, project, environment):
     [
         ({"HF_TOKEN": None}, [], "no Hugging Face token: log in with `hf auth login`, or set HF_TOKEN"),
         ({"HF_TOKEN": "hf_unknownSecretToken"}, [], "the Hub does not accept the token (401)"),
-        ({}, ["--repo", "grace/parallelbench"], "the token may not write to the dataset grace/parallelbench (403)"),
+        (
+            {},
+            ["--repo", "grace/parallelbench", "--only", "dataset"],
+            "the token may not write to the dataset grace/parallelbench (403)",
+        ),
         ({"HF_ENDPOINT": "http://127.0.0.1:9"}, [], "cannot reach the Hub at http://127.0.0.1:9: no connection"),
         ({"HF_HUB_OFFLINE": "1"}, [], "HF_HUB_OFFLINE is set"),
         ({}, ["--repo", "parallelbench"], "'parallelbench' is not the name of a repository"),
@@ -170,7 +248,7 @@ def test_token_that_no_header_can_carry_is_not_printed(project, environment):
 
 
 def test_same_rows_give_the_same_upload(tmp_path):
-    uploads = [prepare_uploads(tmp_path / name, TASKS, REPO, REPO)[0] for name in "ab"]
+    uploads = [dataset_upload(tmp_path / name, TASKS, REPO) for name in "ab"]
     assert list(uploads[0].lines()) == list(uploads[1].lines())
     assert list(uploads[0].files) == FILES
 
@@ -184,7 +262,7 @@ def test_lines_name_hash_size_and_path(tmp_path):
 def test_rows_that_may_not_be_passed_on_are_left_out(tmp_path):
     said = []
     configs = ["waiting_line_copy", "paraphrase_summarize_samsum"]
-    dataset, _ = prepare_uploads(tmp_path, configs, "me/parallelbench", "me/parallelbench", on_skip=said.append)
+    dataset = dataset_upload(tmp_path, configs, "me/parallelbench", on_skip=said.append)
     assert not [path for path in dataset.files if "samsum" in path]
     assert [path for path in dataset.files if "waiting_line_copy" in path]
     assert len(said) == 1

@@ -271,3 +271,10 @@ def test_all_default_tasks_load_with_one_schema(tmp_path):
         for name in default_task_names()
     ]
     assert datasets.concatenate_datasets(loaded).num_rows == 11 * 100 + 108
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc, where nobody can make a file")
+def test_place_where_nothing_can_be_made_is_not_said_to_be_in_use():
+    with pytest.raises(OSError, match="No such file") as caught:
+        build_dataset(Path("/proc/parallelbench"), ["waiting_line_copy"])
+    assert caught.value.filename == "/proc/.parallelbench.lock"

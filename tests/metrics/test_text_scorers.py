@@ -37,3 +37,36 @@ def test_without_a_verdict_grammar_score_and_headline_are_left_out(texts):
 @pytest.mark.parametrize("text", ["", " \n\t"])
 def test_a_blank_text_is_never_grammatical(texts, text):
     assert texts.apply_grammar({"score": 1.0}, text, True) == {"grammar": 0.0, "score": 0.0, "headline": 0.0}
+
+
+def test_a_suffix_names_the_rules_that_were_left_out(texts):
+    scores = texts.apply_grammar({"inclusion": 1.0, "score": 1.0}, "Text.", True, "_no_spelling")
+    assert scores == {
+        "inclusion": 1.0,
+        "grammar_no_spelling": 1.0,
+        "score_no_spelling": 1.0,
+        "headline_no_spelling": 1.0,
+    }
+
+
+def test_score_of_a_summary_is_its_rouge_l(texts):
+    scores = texts.score_summary("A lamp was lit.", "The lamp was lit.")
+    assert set(scores) == {"rouge1", "rouge2", "rouge_l", "score"}
+    assert scores["score"] == scores["rouge_l"] == pytest.approx(3 / 4)
+    assert texts.score_summary("", "The lamp was lit.")["score"] == 0.0
+
+
+def test_score_of_a_paraphrase_is_likeness_in_other_words(texts, monkeypatch):
+    class Encoder:
+        def f1(self, predictions, references):
+            return [0.9 if prediction.strip() else 0.0 for prediction in predictions]
+
+    monkeypatch.setattr(texts, "bertscore", Encoder)
+    text = "The lamp was lit by the door."
+    rows = texts.score_paraphrases([text, "A light burnt near the entrance.", " "], [{"text": text}] * 3)
+    assert rows[0] == {"bleu": 1.0, "bertscore": 0.9, "score": 0.0}
+    assert rows[1] == {"bleu": 0.0, "bertscore": 0.9, "score": 0.9}
+    assert rows[2] == {"bleu": 0.0, "bertscore": 0.0, "score": 0.0}
+    near = texts.score_paraphrase("The lamp was lit by the gate.", text)
+    assert 0.0 < near["bleu"] < 1.0
+    assert near["score"] == pytest.approx((1 - near["bleu"]) * 0.9)

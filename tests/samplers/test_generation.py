@@ -272,5 +272,5 @@ def test_model_without_logits_is_a_type_error() -> None:
 
 def test_logits_of_the_wrong_length_are_refused() -> None:
     model = constant_model(lambda input_ids: torch.zeros(len(input_ids), 2, 6), mask_token_id=5)
-    with pytest.raises(ValueError, match="model_output has shape"):
+    with pytest.raises(ValueError, match="returned logits of shape"):
         generate(model, PROMPT % 5, scheduler=ConfidenceScheduler(), max_new_tokens=4)

@@ -17,7 +17,8 @@ from samplers import (
     ThresholdScheduler,
     generate,
 )
-from samplers.schedulers.proposals import discounted, propose
+from samplers.schedulers.discounts import DiscountedProposal
+from samplers.schedulers.proposals import propose
 
 MASK, END, TURN = 5, 4, 3
 PROMPT = torch.tensor([[0, 4], [1, 4]])
@@ -249,7 +250,7 @@ def test_step_still_reports_the_models_own_probability() -> None:
 def test_discounted_proposal() -> None:
     logits = uneven(torch.full((1, 8), MASK))
     proposal = propose(logits, mask_token_id=MASK)
-    less = discounted(proposal, {END: 0.5})
+    less = DiscountedProposal(proposal, {END: 0.5})
     changed = proposal.tokens == END
     assert changed.sum() == 2
     for value, expected in (
@@ -259,7 +260,7 @@ def test_discounted_proposal() -> None:
     ):
         torch.testing.assert_close(value[changed], expected[changed])
     assert torch.equal(less.margin()[~changed], proposal.margin()[~changed])
-    assert discounted(proposal, {END: 0.0}).negative_entropy().isfinite().all()
+    assert DiscountedProposal(proposal, {END: 0.0}).negative_entropy().isfinite().all()
 
 
 def test_end_token_comes_from_the_model_its_config_or_the_call() -> None:

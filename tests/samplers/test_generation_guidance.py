@@ -6,12 +6,20 @@ import pytest
 import torch
 from padded_denoiser import PaddedDenoiser
 from scheduler_cases import FACTORIES, every_scheduler, row_generator
+from shadow_denoiser import ShadowDenoiser
 from torch import Tensor
 from toy_denoiser import ToyDenoiser
 
-from samplers import ConfidenceScheduler, LeftToRightScheduler, ThresholdScheduler, generate
-from samplers.denoisers import ModelDenoiser, SessionRequest
-from samplers.guidance import guide
+from samplers import (
+    ConfidenceScheduler,
+    LeftToRightScheduler,
+    ThresholdScheduler,
+    WINOScheduler,
+    denoiser_for,
+    generate,
+)
+from samplers.denoisers import ModelDenoiser, SessionRequest, open_session
+from samplers.guidance import GuidedSession, guide
 
 MASK = 47
 TOY = ToyDenoiser(sharpness=3.0)
@@ -131,6 +139,22 @@ def test_both_passes_go_through_sessions_of_their_own() -> None:
     step = [(1, "window", [5, 17, 30]), (2, "window", [MASK] * 3), (1, "end", [5, 17, 30]), (2, "end", [MASK] * 3)]
     assert told == step * 2
     assert output.num_forward_passes.tolist() == [4, 4]
+
+
+def test_shadow_tokens_are_guided_too() -> None:
+    model = ShadowDenoiser(sharpness=2.0)
+    output = generate(model, PROMPT, scheduler=WINOScheduler(threshold=0.3), max_new_tokens=8, cfg_scale=1.0)
+    assert output.num_forward_passes.max() == len(model.calls)
+    request = SessionRequest(None, 3, 8, mask_token_id=MASK)
+    session = GuidedSession(denoiser_for(model), request, 1.0, MASK)
+    hidden = torch.cat([torch.full((2, 3), MASK), output.sequences[:, 3:]], dim=1)
+    with_prompt, without = (
+        open_session(denoiser_for(model), request).shadow_logits(ids, 3, 11)  # type: ignore[attr-defined]
+        for ids in (output.sequences, hidden)
+    )
+    for found, given, free in zip(session.shadow_logits(output.sequences, 3, 11), with_prompt, without, strict=True):
+        torch.testing.assert_close(found, guide(given, free, 1.0))
+    assert not torch.equal(with_prompt[1], without[1])
 
 
 @pytest.mark.parametrize("scale", [-0.5, float("nan"), float("inf")])

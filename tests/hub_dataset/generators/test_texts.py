@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from hub_dataset import build_rows, iterate_rows, task_info
-from hub_dataset.configs import read_group
+from hub_dataset.generators.pools import People
 from hub_dataset.generators.texts import PARAPHRASE, TextGenerator
+from hub_dataset.group_files import read_group
 from hub_dataset.text_files import Text, read_dialogues, read_paraphrases
 from hub_dataset.text_sources import SOURCES
 
@@ -73,11 +74,54 @@ def test_length_is_the_number_of_words_of_the_text():
         assert row["length"] == len(reference(row)["text"].split())
 
 
-@pytest.mark.parametrize("config", [*OWN, "paraphrase_summarize_samsum", "paraphrase_summarize_chatgpt_paraphrases"])
+@pytest.mark.parametrize("config", OWN)
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_made_texts_have_the_lengths_of_the_task_and_are_none_of_test(config, split):
+    task, tested = task_info(config), build_rows(config)
+    rows = build_rows(config, split, 500)
+    assert {task.min_length <= row["length"] <= task.max_length for row in rows} == {True}
+    assert len({row["prompt"] for row in rows}) == 500
+    for column in ("prompt", "answer"):
+        assert not {row[column] for row in rows} & {row[column] for row in tested}
+    for row in rows:
+        assert row["messages"] == [{"role": "user", "content": row["prompt"]}]
+        assert reference(row)["scorer"] == task.scorer
+    assert build_rows(config, split, 50) == rows[:50]
+
+
+@pytest.mark.parametrize("config", [*OWN, "words_to_sentence_medium", "words_to_sentence_hard"])
+def test_no_name_of_test_stands_in_training_text(config):
+    people = People("test")
+    names = {*people.first_names, *people.last_names}
+    for row in build_rows(config, "train", 3000):
+        assert not names & set(re.findall(r"[A-Z][a-z]+", row["prompt"] + row["answer"])), row
+
+
+def test_splits_and_levels_share_hardly_a_text():
+    train, validation = (
+        {row["prompt"] for row in build_rows("text_writing_paraphrase", split, 2000)}
+        for split in ("train", "validation")
+    )
+    assert len(train & validation) < 20
+
+
+def test_text_of_a_length_that_the_grammar_does_not_have_is_one_line(mine):
+    mine.write_text(CUSTOM.replace("max_length: 4}", "max_length: 4, vocabulary: mixed}"), encoding="utf-8")
+    task = read_group(mine)["custom_mine"]
+    assert build_rows(replace(task, max_length=20), "train", 20)
+    (mine.parent / "long.yaml").write_text(f"- {{sentence: {'word ' * 60}, paraphrases: [Short.]}}", encoding="utf-8")
+    mine.write_text(mine.read_text(encoding="utf-8").replace("mine.yaml", "long.yaml"), encoding="utf-8")
+    task = replace(read_group(mine)["custom_mine"], rows=1, min_length=60, max_length=70)
+    expected = r"my_tasks.yaml: tasks.mine.min_length: 60: custom_mine: no text of 60 to 70 words came up"
+    with pytest.raises(ValueError, match=expected):
+        build_rows(task, "train", 2)
+
+
+@pytest.mark.parametrize("config", ["paraphrase_summarize_samsum", "paraphrase_summarize_chatgpt_paraphrases"])
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_there_is_no_other_split_than_test(config, split):
     assert task_info(config).splits == ("test",)
-    with pytest.raises(ValueError, match=f"{config} has a test split only, of fixed texts; {split} cannot be built"):
+    with pytest.raises(ValueError, match=f"{config} has a test split only; {split} cannot be built"):
         iterate_rows(config, split, 5)
 
 
@@ -112,6 +156,16 @@ def test_more_rows_than_texts_is_one_line_with_file_key_and_value(mine):
         ("shots: 0", "shots: 1, example_min_length: 2, example_max_length: 2", "tasks.mine.shots: 1 is not 0"),
         (", source: mine.yaml", "", "tasks.mine.source: is missing; the task type paraphrase needs it"),
         ("source: mine.yaml", "source: other.yaml", "tasks.mine.source: 'other.yaml' is no file beside it"),
+        (
+            "source: mine.yaml",
+            "source: mine.yaml, vocabulary: rich",
+            "vocabulary: 'rich' is not one of everyday, mixed",
+        ),
+        (
+            "type: paraphrase, source: mine.yaml",
+            "type: copy, items: people, vocabulary: mixed",
+            "'mixed' has no use here",
+        ),
         ("type: paraphrase", "type: copy, items: people", "source: 'mine.yaml' has no use here"),
     ],
 )

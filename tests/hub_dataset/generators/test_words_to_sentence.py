@@ -3,12 +3,15 @@
 import json
 import os
 import re
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
 
 import hub_dataset
+from hub_dataset.generators.words_to_sentence import MENTIONED
 from hub_dataset.grammar import URL_VARIABLE, GrammarChecker
+from hub_dataset.group_files import read_group
 from hub_dataset.text_files import read_word_lists
 from hub_dataset.text_sources import SOURCES
 
@@ -69,6 +72,34 @@ def test_drawn_sentences_hold_their_words_and_repeat_no_list_of_test(config, spl
         assert not any(one in other for one in words for other in words if one is not other)
         assert frozenset(words) not in asked
     assert len({row["prompt"] for row in rows}) == 500
+
+
+def test_a_share_of_training_sentences_mentions_words_of_the_lists_and_others_use_their_words():
+    rows = hub_dataset.build_rows("words_to_sentence_medium", "train", 2000)
+    mentions = [row for row in rows if ": " in row["answer"]]
+    assert 0.8 * MENTIONED < len(mentions) / len(rows) < 1.2 * MENTIONED
+    listed = {word for entry in lists("medium") for word in entry.words}
+    assert all(set(words_of(row)) <= listed for row in mentions)
+    assert len({row["answer"] for row in rows}) > 1990
+
+
+def test_without_a_vocabulary_training_sentences_only_mention_words():
+    task = replace(hub_dataset.task_info("words_to_sentence_easy"), vocabulary="")
+    assert all(": " in row["answer"] for row in hub_dataset.build_rows(task, "train", 100))
+
+
+def test_longer_lists_than_the_grammar_fills_are_refused(tmp_path):
+    words = "[ant, bee, cat, dog, elk, fox, gnu, hen, ibis]"
+    (tmp_path / "mine.yaml").write_text(f"- {{words: {words}, sentence: ant bee cat dog elk fox gnu hen ibis}}")
+    path = tmp_path / "my.yaml"
+    path.write_text(
+        "category: custom\nconfig_name: my_{task}\ntasks:\n  nine: {type: words_to_sentence, source: mine.yaml,"
+        " shots: 0, rows: 1, max_new_tokens: 64, min_length: 4, max_length: 9, vocabulary: mixed}\n"
+    )
+    with pytest.raises(
+        ValueError, match=r"my.yaml: tasks.nine.max_length: 9 is more than the 8 words of a made sentence"
+    ):
+        read_group(path)
 
 
 def test_single_words_are_too_few_to_train_on():

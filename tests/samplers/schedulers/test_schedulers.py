@@ -18,19 +18,22 @@ from samplers import (
     RCRScheduler,
     ThresholdScheduler,
     UnmaskingSchedulerOutput,
+    built_in_scheduler_names,
+    protocol_scheduler_names,
     scheduler_class,
     scheduler_names,
 )
 
-every_class = pytest.mark.parametrize("cls", [scheduler_class(name) for name in scheduler_names()])
+every_class = pytest.mark.parametrize("cls", [scheduler_class(name) for name in built_in_scheduler_names()])
 
 
 def settings_of(scheduler: Any) -> dict[str, Any]:
     return {key: value for key, value in scheduler.config.items() if not key.startswith("_")}
 
 
-def test_names_are_those_of_the_nine_methods() -> None:
-    assert scheduler_names() == [
+def test_protocol_names_are_those_of_the_nine_methods_and_come_first() -> None:
+    assert scheduler_names()[:9] == protocol_scheduler_names()
+    assert protocol_scheduler_names() == [
         "random",
         "left_to_right",
         "confidence",
@@ -43,7 +46,7 @@ def test_names_are_those_of_the_nine_methods() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", scheduler_names())
+@pytest.mark.parametrize("name", built_in_scheduler_names())
 def test_short_and_full_name_give_the_class(name: str) -> None:
     cls = scheduler_class(name)
     assert scheduler_class(cls.__name__) is cls is getattr(samplers, cls.__name__)
@@ -51,7 +54,7 @@ def test_short_and_full_name_give_the_class(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["Entropy", "UnmaskingScheduler", "", "lazy_exports"])
 def test_unknown_scheduler_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(ValueError, match=f"unknown scheduler {name!r}; known are random, left_to_right, .*, remdm"):
+    with pytest.raises(ValueError, match=f"unknown scheduler {name!r}; known are random, left_to_right, .*, remdm, "):
         scheduler_class(name)
 
 
@@ -65,7 +68,8 @@ def test_class_can_be_built_without_arguments(cls: Any) -> None:
     scheduler = cls()
     assert isinstance(scheduler, SchedulerMixin)
     assert isinstance(scheduler, ConfigMixin)
-    assert len(scheduler.timesteps) == 32 + (cls.__name__ == "ReMDMScheduler")
+    steps = {"ReMDMScheduler": 33, "DilatedScheduler": 5}
+    assert len(scheduler.timesteps) == steps.get(cls.__name__, 32)
 
 
 @every_class
@@ -143,7 +147,8 @@ def test_from_config_leaves_the_config_as_it_was() -> None:
 
 @every_class
 def test_all_schedulers_are_compatible(cls: Any) -> None:
-    assert cls().compatibles == [scheduler_class(name) for name in scheduler_names()]
+    ours = [scheduler_class(name) for name in built_in_scheduler_names()]
+    assert cls().compatibles == [*ours, BlockRefinementScheduler]
 
 
 def test_scheduler_of_ones_own_is_compatible_with_itself_too() -> None:

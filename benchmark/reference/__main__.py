@@ -1,0 +1,123 @@
+"""The command line: `tokenizer`, `train`, `predict` and `card`, in the order in which the model is made."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+HUB_MODEL = Path(__file__).resolve().parent.parent.parent / "hub_model"
+_directory = click.option(
+    "--model", "directory", type=click.Path(path_type=Path), default=HUB_MODEL, help="Directory of the model."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Make the reference model: a tokenizer, then weights, then the numbers of its card."""
+
+
+@main.command()
+@_directory
+@click.option("--names", default=160_000, show_default=True, help="Made-up names to learn from.")
+def tokenizer(directory: Path, names: int) -> None:
+    """Train the tokenizer on training texts and write it into the model's directory."""
+    from .corpus import training_texts
+    from .names import names_for_tokenizer
+    from .tokenizer import corpus, save_tokenizer, train_tokenizer
+
+    directory.mkdir(parents=True, exist_ok=True)
+    trained = train_tokenizer(corpus(names_for_tokenizer(names), training_texts()))
+    save_tokenizer(trained, directory)
+    click.echo(f"{directory}: a tokenizer of {trained.get_vocab_size()} tokens")
+
+
+@main.command()
+@_directory
+@click.option("--out", "output", type=click.Path(path_type=Path), required=True, help="For the log and checkpoints.")
+@click.option("--steps", default=9_000, show_default=True, help="Steps of the whole run.")
+@click.option("--decay", default=4_000, show_default=True, help="Last steps, in which the learning rate falls.")
+@click.option("--batch", default=768, show_default=True, help="Prompts in a batch, each with four answers.")
+@click.option("--groups", default=4, show_default=True, help="Groups of similar length in a batch.")
+@click.option("--learning-rate", default=2.5e-3, show_default=True)
+@click.option("--warmup", default=300, show_default=True, help="Steps in which the learning rate rises.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--device", default="cuda", show_default=True)
+@click.option("--minutes", type=float, help="Stop after so many minutes, with a checkpoint to go on from.")
+@click.option("--piece", type=int, help="Stop after so many steps, with a checkpoint to go on from.")
+@click.option("--checkpoint-every", default=1000, show_default=True, help="Steps between checkpoints.")
+@click.option("--workers", default=0, show_default=True, help="Processes that make batches.")
+@click.option("--log-every", default=100, show_default=True)
+def train(
+    directory: Path,
+    output: Path,
+    steps: int,
+    decay: int,
+    batch: int,
+    groups: int,
+    learning_rate: float,
+    warmup: int,
+    seed: int,
+    device: str,
+    minutes: float | None,
+    piece: int | None,
+    checkpoint_every: int,
+    workers: int,
+    log_every: int,
+) -> None:
+    """Train the model; called again with the same output directory, it goes on from the last checkpoint."""
+    from .batches import BatchShape
+    from .training import Piece, Trainer, TrainingConfig
+
+    try:
+        config = TrainingConfig(
+            steps=steps,
+            decay=decay,
+            learning_rate=learning_rate,
+            warmup=warmup,
+            seed=seed,
+            shape=BatchShape(prompts=batch, groups=groups),
+        )
+        how = Piece(device, minutes, piece, checkpoint_every, workers, log_every)
+        complete = Trainer(config, directory, output, how).run(click.echo)
+    except ValueError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    click.echo(f"{directory}: the model is trained" if complete else f"{output}: stopped; call again to go on")
+
+
+@main.command()
+@_directory
+@click.option("--out", "output", type=click.Path(path_type=Path), required=True, help="File of predictions to write.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--task", "tasks", multiple=True, help="A task; by default all that can be evaluated here.")
+@click.option("--samples", type=int, help="Rows of each task; by default all of test.")
+@click.option("--batch-size", default=100, show_default=True, help="Rows at a time; a GPU takes a thousand.")
+@click.option("--setting", "settings", multiple=True, help="A scheduler with its parameters, such as confidence:k=4.")
+def predict(
+    directory: Path,
+    output: Path,
+    device: str,
+    tasks: tuple[str, ...],
+    samples: int | None,
+    batch_size: int,
+    settings: tuple[str, ...],
+) -> None:
+    """Answer the questions of test under each setting, greedily."""
+    from .predictions import SPECIFICATIONS, evaluated_tasks, write_predictions
+
+    write_predictions(
+        directory,
+        output,
+        device=device,
+        tasks=tasks or evaluated_tasks(),
+        specifications=settings or SPECIFICATIONS,
+        samples=samples,
+        batch_size=batch_size,
+        report=click.echo,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""The texts that the tokenizer learns its merges from: prompts and answers of the training mix."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from .examples import Mixture
+from .names import TrainingPeople
+
+# Prompts say the same over and over; so many of them show every wording with every number.
+EXAMPLES = 20_000
+
+
+def training_texts(count: int = EXAMPLES, seed: int = 0) -> Iterator[str]:
+    """Prompts as the chat template renders them, and answers, of `count` examples."""
+    mixture, draw = Mixture(TrainingPeople()), random.Random(seed).random
+    for _ in range(count):
+        example = mixture.draw(draw)
+        yield example.prompt
+        yield from example.answers

@@ -1,0 +1,67 @@
+"""The trained weights in the standard format: `config.json` and `model.safetensors`, in bfloat16."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .model import ModelConfig, ReferenceModel
+from .tokenizer import ASSISTANT, END, MASK, PAD, load_backend
+
+MODEL_TYPE = "parallelbench"
+# Answers longer than the longest that were trained on are not to be expected.
+LONGEST_SEQUENCE = 512
+
+
+def config_entries(config: ModelConfig, directory: Path) -> dict[str, Any]:
+    """What `config.json` holds: Qwen3's keys, and which tokens are special in the tokenizer of `directory`."""
+    tokenizer = load_backend(directory)
+    return {
+        "architectures": ["ParallelBenchForMaskedLM"],
+        "model_type": MODEL_TYPE,
+        **config.as_dict(),
+        "num_key_value_heads": config.num_attention_heads,
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "max_position_embeddings": LONGEST_SEQUENCE,
+        "tie_word_embeddings": True,
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
+        "dtype": "bfloat16",
+        "pad_token_id": tokenizer.token_to_id(PAD),
+        "eos_token_id": tokenizer.token_to_id(END),
+        "bos_token_id": None,
+        "mask_token_id": tokenizer.token_to_id(MASK),
+        "answer_start_token_id": tokenizer.token_to_id(ASSISTANT),
+    }
+
+
+def export_model(weights: Mapping[str, Tensor], config: ModelConfig, directory: Path) -> None:
+    """Write `config.json` and `model.safetensors` beside the tokenizer in `directory`, each renamed into place."""
+    from safetensors.torch import save_file
+
+    tensors = {name: weight.detach().to("cpu", torch.bfloat16).contiguous() for name, weight in weights.items()}
+    draft = directory / "model.safetensors.tmp"
+    save_file(tensors, str(draft), metadata={"format": "pt"})
+    draft.rename(directory / "model.safetensors")
+    text = json.dumps(config_entries(config, directory), indent=2, sort_keys=True) + "\n"
+    draft = directory / "config.json.tmp"
+    draft.write_text(text, encoding="utf-8")
+    draft.rename(directory / "config.json")
+
+
+def load_exported(directory: Path) -> ReferenceModel:
+    """The model of a directory as the network that is trained, in float32."""
+    from safetensors.torch import load_file
+
+    entries = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    config = ModelConfig(**{name: entries[name] for name in ModelConfig().as_dict()})
+    model = ReferenceModel(config)
+    weights = load_file(str(directory / "model.safetensors"))
+    model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    return model.eval()

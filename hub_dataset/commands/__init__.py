@@ -1,0 +1,1 @@
+"""The commands of `generate_tasks.py`; each imports what it needs when it runs, so that `--help` is instant."""

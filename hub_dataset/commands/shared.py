@@ -1,0 +1,68 @@
+"""What the commands share: which tasks are meant, progress, and errors of one line."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..configs import TaskConfig
+
+
+class InputError(click.ClickException):
+    """Something the user gave is wrong: one line, exit code 2."""
+
+    exit_code = 2
+
+
+class OneLineErrors(click.Group):
+    """Commands of which users get one line and exit code 2 for what they got wrong, and for what the system refuses."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            raise InputError(" ".join(str(error).split())) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader has seen enough, which click ends without a word
+                raise
+            raise InputError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
+
+
+@contextmanager
+def progress(label: str, length: int) -> Iterator[Callable[[], None]]:
+    """A bar of `length` steps in a terminal; gives the function that advances it by one."""
+    # Only for someone who watches: a log or a pipe gets results and errors alone.
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    with click.progressbar(length=length, label=label, file=sys.stderr, show_pos=True) as bar:
+        yield lambda: bar.update(1)
+
+
+def selected_tasks(
+    arguments: tuple[str, ...] = (), options: tuple[str, ...] = (), config: Path | None = None
+) -> list[TaskConfig]:
+    """The tasks of these names, or all of them: the benchmark's own, or those of the user's file `config`."""
+    from ..configs import config_names, task_info
+
+    names = [*arguments, *options]
+    if config is not None:
+        from ..custom import read_custom_tasks, select_tasks
+
+        return select_tasks(read_custom_tasks(config), config, names)
+    return list({task_info(name).name: task_info(name) for name in names or config_names()}.values())
+
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A YAML file with tasks of your own, which are then meant in place of the benchmark's.",
+)

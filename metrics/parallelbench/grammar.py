@@ -1,0 +1,149 @@
+"""Verdicts on grammar: every text asked once, several at a time, what is known kept whatever fails."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import cache
+from typing import Any
+
+from .languagetool_client import LANGUAGE, Findings, check, endpoint
+from .sentences import pieces
+from .unavailable import UnavailableError
+
+URL_VARIABLE = "PARALLELBENCH_LANGUAGETOOL_URL"
+# Even two cores gain up to here: a thread waits while the server works; see tests/benchmarks/grammar_speed.py.
+THREADS = max(8, 2 * (os.cpu_count() or 1))
+# Five pieces, each of which may take seconds where a text is nothing but emoji or brackets.
+LONGEST = 10_000
+MOST_KEPT = 200_000
+# What each choice of rules leaves out.
+RULES: dict[str, tuple[str, ...]] = {"all": (), "no_spelling": ("MORFOLOGIK_RULE_EN_US",)}
+
+
+class GrammarChecker:
+    """LanguageTool (en-US), asked about texts in parallel; answers are kept as long as the process lives.
+
+    Args:
+        url: address of a running server, or None for one that this process starts on first need.
+        rules: a key of `RULES`.
+
+    Raises:
+        ValueError: `url` is no address.
+    """
+
+    def __init__(self, url: str | None, rules: str) -> None:
+        self._server = endpoint(url)
+        self._rules = rules
+        self._disabled = RULES[rules]
+        self._known: dict[str, Findings] = {}
+        self.version = ""
+
+    @property
+    def signature(self) -> str:
+        """What gave the verdicts: program, version, language and rules."""
+        rules = f"all rules but {', '.join(self._disabled)}" if self._disabled else "all rules"
+        return f"{self.version or 'LanguageTool'}, {LANGUAGE}, {rules}"
+
+    def prepare(self) -> None:
+        """Make sure that the server answers.
+
+        Raises:
+            UnavailableError: it does not, or it cannot be started; the message says what to do.
+        """
+        if not self.version:
+            self.version = check(self._server, "Is anybody there?", self._disabled).version
+
+    def findings(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the ids of the rules that each text breaks, in LanguageTool's order; none where a text is blank.
+
+        A text is stripped first. One of more than 2,000 characters is checked in pieces until one breaks a rule, and
+        one of more than 10,000 characters is judged by those alone.
+
+        Raises:
+            UnavailableError: the server gave no answer to a text, which the message names by its index. What is known
+                by then is kept: the next call goes on from there.
+        """
+        stripped = [text.strip() for text in texts]
+        wanted: dict[str, int] = {}
+        for index, text in enumerate(stripped):
+            if text and text not in self._known:
+                wanted.setdefault(text, index)
+        found = {text: self._known[text] for text in stripped if text in self._known}
+        if wanted:
+            found |= self._ask(wanted)
+        return [found[text].rule_ids if text else () for text in stripped]
+
+    def verdicts(self, texts: Sequence[str]) -> list[bool]:
+        """Tell of each text whether LanguageTool finds nothing wrong with it; a blank text is not grammatical."""
+        found = self.findings(texts)
+        return [bool(text.strip()) and not rule_ids for text, rule_ids in zip(texts, found, strict=True)]
+
+    def _ask(self, wanted: dict[str, int]) -> dict[str, Findings]:
+        found: dict[str, Findings] = {}
+        with ThreadPoolExecutor(min(THREADS, len(wanted)), thread_name_prefix="grammar") as pool:
+            futures = {pool.submit(self._check, text): (text, index) for text, index in wanted.items()}
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:
+                for future in futures:
+                    future.cancel()
+        # The pool has ended here: what was under way is finished too.
+        failures: list[tuple[int, Exception]] = []
+        for future, (text, index) in futures.items():
+            if future.cancelled():
+                continue
+            failure = future.exception()
+            if isinstance(failure, UnavailableError):
+                failures.append((index, failure))
+            elif failure is not None:
+                raise failure
+            else:
+                found[text] = future.result()
+        self._keep(found)
+        if failures:
+            index, failure = min(failures, key=lambda pair: pair[0])
+            raise UnavailableError(
+                f"the grammar of predictions[{index}] is unknown: {failure} "
+                f"({len(found)} of {len(wanted)} texts are checked and kept: the next call goes on from there)"
+            ) from None
+        return found
+
+    def _check(self, text: str) -> Findings:
+        findings = Findings((), self.version)
+        for piece in pieces(text, LONGEST):
+            findings = check(self._server, piece, self._disabled)
+            if findings.rule_ids:
+                break
+        return findings
+
+    def _keep(self, found: dict[str, Findings]) -> None:
+        self._known |= found
+        self.version = next((findings.version for findings in found.values()), self.version)
+        if len(self._known) > MOST_KEPT:
+            for text in list(self._known)[: len(self._known) - MOST_KEPT]:
+                del self._known[text]
+
+
+@cache
+def grammar_checker(url: str | None, rules: str) -> GrammarChecker:
+    """The one checker for a server and a choice of rules, so that what it knows serves every `compute`."""
+    return GrammarChecker(url, rules)
+
+
+def check_rules(rules: Any) -> str:
+    """Return the choice of rules; `ValueError` where there is no such choice."""
+    if not isinstance(rules, str) or rules not in RULES:
+        raise ValueError(f"grammar_rules must be {' or '.join(map(repr, RULES))}, got {rules!r}")
+    return rules
+
+
+def server_address(url: Any) -> str | None:
+    """Return the address given, or else the one in `PARALLELBENCH_LANGUAGETOOL_URL`, or None where there is neither.
+
+    Raises:
+        ValueError: what is given is no string.
+    """
+    if url is not None and not isinstance(url, str):
+        raise ValueError(f"grammar_url must be an address such as http://localhost:8081, got {url!r}")
+    address = url if url is not None else os.environ.get(URL_VARIABLE, "")
+    return address.strip() or None

@@ -1,0 +1,144 @@
+"""Asks a LanguageTool server about one text: its HTTP interface, retried when it fails, read with care.
+
+`hub_dataset/grammar.py` of the same project follows the same pattern; this folder is uploaded without it.
+"""
+
+import http.client
+import json
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib import error, parse, request
+
+from .languagetool_server import SHARED_SERVER, SharedServer
+from .unavailable import UnavailableError, in_one_line
+
+LANGUAGE = "en-US"
+# A piece of text takes a second at worst, and the first check of a server five; a busy machine takes ten times as long.
+TIMEOUT_SECONDS = 50.0
+# Pauses before the second and the third attempt; there is no fourth.
+PAUSES_SECONDS = (0.5, 2.0)
+# Answers that another attempt can change: time-out, too many requests, internal errors, overload.
+PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a server finds in a text: the ids of the rules that it breaks, in its order, and the server's version."""
+
+    rule_ids: tuple[str, ...]
+    version: str
+
+
+class Endpoint(Protocol):
+    """Where a server is."""
+
+    def url(self) -> str:
+        """Return the server's address, such as `http://localhost:8081`; starts the server where that is possible."""
+
+    def replace(self, url: str) -> None:
+        """Take notice that the server at `url` fails."""
+
+
+class NamedServer:
+    """A server that somebody else started, at an address such as `http://localhost:8081`, with or without `/v2`."""
+
+    def __init__(self, address: str) -> None:
+        parts = parse.urlsplit(address.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"grammar_url must be an address such as http://localhost:8081, got {address!r}")
+        self._url = address.strip().rstrip("/").removesuffix("/v2").rstrip("/")
+
+    def url(self) -> str:
+        """Return the address without `/v2`."""
+        return self._url
+
+    def replace(self, url: str) -> None:
+        """Do nothing: that server is not ours to start again."""
+
+
+def endpoint(address: str | None) -> NamedServer | SharedServer:
+    """Return the server at `address`, or the one of this process where that is None."""
+    return SHARED_SERVER if address is None else NamedServer(address)
+
+
+class _PassingError(Exception):
+    """A failure that another attempt may not meet.
+
+    Args:
+        words: what happened.
+        attempts: how often it has to happen to a text before the server is taken to be broken; None: it never is.
+    """
+
+    def __init__(self, words: str, attempts: int | None = None) -> None:
+        super().__init__(words)
+        self.attempts = attempts
+
+
+def check(server: Endpoint, text: str, disabled_rules: tuple[str, ...] = ()) -> Findings:
+    """Ask a server what is wrong with a text, up to three times.
+
+    Args:
+        server: the server.
+        text: English, not blank; it goes to the server as it is.
+        disabled_rules: ids of rules that shall not count.
+
+    Raises:
+        UnavailableError: no attempt gave an answer.
+    """
+    form = {"language": LANGUAGE, "text": text}
+    if disabled_rules:
+        form["disabledRules"] = ",".join(disabled_rules)
+    body = parse.urlencode(form).encode()
+    for attempt, pause in enumerate((*PAUSES_SECONDS, None), start=1):
+        url = server.url()
+        try:
+            return _ask(url, body)
+        except _PassingError as failure:
+            if pause is None:
+                raise UnavailableError(
+                    f"the LanguageTool server at {url} gave no answer in {1 + len(PAUSES_SECONDS)} attempts: {failure}"
+                ) from None
+            if failure.attempts is not None and attempt >= failure.attempts:
+                server.replace(url)
+            time.sleep(pause)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _ask(url: str, body: bytes) -> Findings:
+    try:
+        with _opener(url).open(f"{url}/v2/check", body, timeout=TIMEOUT_SECONDS) as response:
+            answer = json.load(response)
+    except error.HTTPError as failure:
+        words = f"{failure.code} {failure.reason}: {in_one_line(failure.read(300).decode('utf-8', 'replace'))}"
+        if failure.code in PASSING_STATUS:
+            raise _PassingError(words) from None
+        raise UnavailableError(f"the LanguageTool server at {url} refuses: {words}") from None
+    except TimeoutError:
+        raise _PassingError(f"nothing within {TIMEOUT_SECONDS:g} seconds", attempts=2) from None
+    except error.URLError as failure:
+        raise _PassingError(in_one_line(failure.reason), attempts=1) from None
+    except (OSError, http.client.HTTPException) as failure:
+        raise _PassingError(in_one_line(failure), attempts=1) from None
+    except ValueError:
+        raise UnavailableError(f"what answers at {url} is not LanguageTool: its answer is not JSON") from None
+    return _read(url, answer)
+
+
+def _read(url: str, answer: Any) -> Findings:
+    try:
+        if answer.get("warnings", {}).get("incompleteResults"):
+            raise _PassingError("it stopped before it had applied all its rules")
+        software = answer.get("software", {})
+        version = " ".join(str(software[key]) for key in ("name", "version") if key in software)
+        rule_ids = tuple(str(match["rule"]["id"]) for match in answer["matches"])
+    except (AttributeError, KeyError, TypeError):
+        raise UnavailableError(f"what answers at {url} is not LanguageTool: its answer has no matches") from None
+    return Findings(rule_ids, version or "LanguageTool of unknown version")
+
+
+def _opener(url: str) -> request.OpenerDirector:
+    host = parse.urlsplit(url).hostname or ""
+    # A proxy cannot reach what listens on this machine alone.
+    local = host in ("localhost", "::1") or host.startswith("127.")
+    return request.build_opener(request.ProxyHandler({})) if local else request.build_opener()

@@ -1,0 +1,47 @@
+"""Cutting texts: into pieces that a checker can take, and into sentences."""
+
+import re
+
+# LanguageTool's time grows with the square of the length where nothing but quotes or commas is in a text.
+PIECE = 2_000
+# Where a piece may end, the best first.
+BREAKS = ("\n", ". ", " ")
+SENTENCE_END = re.compile(r"[.!?\u2026]['\")\]\u2019\u201d]*\s+(?=['\"(\[\u2018\u201c]*[^\Wa-z_])|[\r\n]+")
+# A full stop after these ends no sentence.
+ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Mt|Jr|Sr|vs|No|[A-Z])|\b(?:e\.g|i\.e))\.$")
+
+
+def pieces(text: str, limit: int) -> list[str]:
+    """Cut the first `limit` characters of a text into pieces of at most 2,000, at ends of lines or sentences if it can.
+
+    No piece is blank, and the text of an answer is far shorter than one piece.
+    """
+    text = text[:limit]
+    cut: list[str] = []
+    start = 0
+    while start < len(text):
+        end = start + PIECE
+        if end < len(text):
+            places = (text.rfind(mark, start + PIECE // 2, end) + len(mark) for mark in BREAKS)
+            end = next((place for place in places if place > start + PIECE // 2), end)
+        piece = text[start:end].strip()
+        if piece:
+            cut.append(piece)
+        start = end
+    return cut
+
+
+def sentences(text: str) -> list[str]:
+    """Split a text into sentences: after a full stop, question or exclamation mark before a capital, and at line ends.
+
+    Common abbreviations and initials end no sentence. No sentence is blank.
+    """
+    found: list[str] = []
+    start = 0
+    for end in SENTENCE_END.finditer(text):
+        if ABBREVIATION.search(text, max(start, end.start() - 8), end.start() + 1):
+            continue
+        found.append(text[start : end.end()].strip())
+        start = end.end()
+    found.append(text[start:].strip())
+    return [sentence for sentence in found if sentence]

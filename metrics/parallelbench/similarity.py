@@ -1,0 +1,206 @@
+"""How alike two texts are: ROUGE, BLEU and BERTScore, by the packages that define them, loaded when first needed."""
+
+import os
+import threading
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from importlib.metadata import version
+from typing import Any
+
+from .unavailable import UnavailableError, in_one_line
+
+MODEL_VARIABLE = "PARALLELBENCH_BERTSCORE_MODEL"
+LAYERS_VARIABLE = "PARALLELBENCH_BERTSCORE_LAYERS"
+ROUGE_TYPES = {"rouge1": "rouge1", "rouge2": "rouge2", "rouge_l": "rougeL"}
+# No English word is longer, and a stemmer may take long over a word of a million letters.
+LONGEST_STEMMED = 100
+# The longest common subsequence takes a table of prediction times reference.
+LONGEST_ROUGE = 100_000
+# BERTScore's encoders read 512 tokens.
+LONGEST_BERTSCORE = 20_000
+BATCH_SIZE = 64
+
+
+class _Stemmer:
+    """Porter's stemmer, which remembers what it did and leaves what cannot be a word as it is."""
+
+    def __init__(self) -> None:
+        from nltk.stem.porter import PorterStemmer
+
+        self.stem = lru_cache(maxsize=100_000)(self._stem)
+        self._porter = PorterStemmer()
+
+    def _stem(self, word: str) -> str:
+        return word if len(word) > LONGEST_STEMMED else str(self._porter.stem(word))
+
+
+class _Tokenizer:
+    """The tokenizer of `rouge_score` with its stemming."""
+
+    def __init__(self) -> None:
+        from rouge_score.tokenize import tokenize
+
+        self._tokenize = tokenize
+        self._stemmer = _Stemmer()
+
+    def tokenize(self, text: str) -> list[str]:
+        """Return the stems of the words of a text."""
+        return list(self._tokenize(text, self._stemmer))
+
+
+@cache
+def rouge_scorer() -> Any:
+    """The scorer of `rouge_score`, with stemming.
+
+    Raises:
+        UnavailableError: the package is missing.
+    """
+    try:
+        from rouge_score.rouge_scorer import RougeScorer
+
+        return RougeScorer(list(ROUGE_TYPES.values()), tokenizer=_Tokenizer())
+    except ImportError as missing:
+        raise UnavailableError(f"ROUGE needs rouge-score ({in_one_line(missing)}): pip install rouge-score") from None
+
+
+def rouge(prediction: str, reference: str) -> dict[str, float]:
+    """Return the F-measures `rouge1`, `rouge2` and `rouge_l` of a prediction, or of its first 100,000 characters.
+
+    Source: Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", 2004.
+    """
+    scores = rouge_scorer().score(reference, prediction[:LONGEST_ROUGE])
+    return {name: float(scores[kind].fmeasure) for name, kind in ROUGE_TYPES.items()}
+
+
+def rouge_signature() -> str:
+    """What gave ROUGE; `UnavailableError` where it cannot be had."""
+    rouge_scorer()
+    return f"rouge-score {version('rouge-score')}, F-measure, Porter stemming"
+
+
+@cache
+def bleu_scorer() -> Any:
+    """The scorer of `sacrebleu`: 13a tokens, up to 4-grams, no smoothing.
+
+    Raises:
+        UnavailableError: the package is missing.
+    """
+    try:
+        from sacrebleu.metrics.bleu import BLEU
+    except ImportError as missing:
+        raise UnavailableError(f"BLEU needs sacrebleu ({in_one_line(missing)}): pip install sacrebleu") from None
+    return BLEU(tokenize="13a", smooth_method="none", max_ngram_order=4, effective_order=False)
+
+
+def bleu(prediction: str, reference: str) -> float:
+    """Return the BLEU of one prediction against one reference, 0..1; 0 where no four words in a row are shared.
+
+    Source: Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine Translation", 2002.
+    """
+    score = float(bleu_scorer().corpus_score([prediction], [[reference]]).score) / 100
+    return min(1.0, max(0.0, score))
+
+
+def bleu_signature() -> str:
+    """The signature of `sacrebleu`; `UnavailableError` where it cannot be had."""
+    scorer = bleu_scorer()
+    scorer.corpus_score(["a"], [["a"]])
+    return f"sacrebleu {scorer.get_signature()}"
+
+
+def bertscore_settings() -> tuple[str | None, int | None]:
+    """Return the encoder and the number of its layers that the environment names, None for what it does not name.
+
+    Raises:
+        ValueError: the number of layers is not an integer of 1 or more.
+    """
+    model = os.environ.get(MODEL_VARIABLE, "").strip() or None
+    layers = os.environ.get(LAYERS_VARIABLE, "").strip()
+    if not layers:
+        return model, None
+    if not layers.isdecimal() or int(layers) < 1:
+        raise ValueError(f"{LAYERS_VARIABLE} must be an integer of 1 or more, got {layers!r}")
+    return model, int(layers)
+
+
+class BertScore:
+    """BERTScore with one encoder, texts encoded in batches.
+
+    Args:
+        model: name or path of the encoder, None for the default English one of `bert_score`.
+        layers: how many of its layers, None for the number that `bert_score` recommends for that model.
+
+    Raises:
+        UnavailableError: the package or the encoder cannot be had.
+        ValueError: nothing is recommended for that model, or it has fewer layers.
+    """
+
+    def __init__(self, model: str | None, layers: int | None) -> None:
+        try:
+            from bert_score import BERTScorer
+            from bert_score.utils import model2layers
+        except ImportError as missing:
+            raise UnavailableError(
+                f"BERTScore needs bert-score ({in_one_line(missing)}): pip install bert-score"
+            ) from None
+        if model is not None and layers is None and model not in model2layers:
+            raise ValueError(
+                f"{LAYERS_VARIABLE} must say how many layers of {model} are used: "
+                "bert-score recommends no number for it"
+            )
+        try:
+            self._scorer = BERTScorer(model_type=model, num_layers=layers, lang="en", batch_size=BATCH_SIZE)
+        except (OSError, ValueError) as error:
+            raise UnavailableError(
+                f"the encoder of BERTScore cannot be loaded ({in_one_line(error)}): let it be downloaded once, "
+                f"or name a folder that holds one with {MODEL_VARIABLE} and {LAYERS_VARIABLE}"
+            ) from None
+        except AssertionError as error:
+            raise ValueError(f"{LAYERS_VARIABLE} is {layers}: {in_one_line(error)}") from None
+        self._limit_length()
+        self._lock = threading.Lock()
+
+    @property
+    def signature(self) -> str:
+        """What gave BERTScore: the package's own signature, which names model, layer and versions."""
+        return f"bert-score {self._scorer.hash}"
+
+    def f1(self, predictions: Sequence[str], references: Sequence[str]) -> list[float]:
+        """Return the F1 of each pair, 0..1; 0 where either text is blank.
+
+        Of a text as many tokens count as the encoder takes.
+
+        Source: Zhang et al., "BERTScore: Evaluating Text Generation with BERT", 2020.
+        """
+        pairs = [
+            (left[:LONGEST_BERTSCORE], right[:LONGEST_BERTSCORE])
+            for left, right in zip(predictions, references, strict=True)
+        ]
+        filled = [pair for pair in pairs if pair[0].strip() and pair[1].strip()]
+        values: dict[tuple[str, str], float] = {}
+        if filled:
+            with self._lock:
+                scores = self._scorer.score([left for left, _ in filled], [right for _, right in filled])[2]
+            values = dict(zip(filled, map(float, scores.tolist()), strict=True))
+        # Rounding can lead a hair's breadth out of the range.
+        return [min(1.0, max(0.0, values.get(pair, 0.0))) for pair in pairs]
+
+    def _limit_length(self) -> None:
+        """Let the tokenizer cut texts at what the encoder takes; some are stored without that number."""
+        positions = getattr(self._scorer._model.config, "max_position_embeddings", None)
+        tokenizer = self._scorer._tokenizer
+        if positions and tokenizer.model_max_length > positions:
+            # RoBERTa's positions start after the padding token's.
+            offset = (tokenizer.pad_token_id or 0) + 1 if self._scorer._model.config.model_type == "roberta" else 0
+            tokenizer.model_max_length = positions - offset
+
+
+@cache
+def load_bertscore(model: str | None, layers: int | None) -> BertScore:
+    """The one scorer for an encoder."""
+    return BertScore(model, layers)
+
+
+def bertscore() -> BertScore:
+    """BERTScore with the encoder that the environment names, or else the default English one."""
+    return load_bertscore(*bertscore_settings())

@@ -1,0 +1,93 @@
+"""KLASS: what is sure, and has been predicted the same way for a while, is committed at once."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor
+
+from .proposals import Proposal
+from .scheduling_quota import QUOTA_STATE, QuotaScheduler
+from .scheduling_utils import Step
+from .selection import surest
+from .state import SampleState
+from .validation import check_count, check_range
+
+#: Added to probabilities before their logarithm is taken, as the published code does.
+SMALLEST = 1e-12
+
+
+class KLASSScheduler(QuotaScheduler):
+    """Commits every token that is sure and stable; where none is, the quota's surest, at least one.
+
+    Sure is a confidence > `threshold`; stable is KL(p_t || p_(t-1)) < `kl_threshold` in each of the last `history`
+    steps, p_t being the distribution of step t at that position. Both compare strictly (Kim et al., KLASS,
+    arXiv 2511.05664). The first step of a block has nothing to compare with and counts as unstable.
+
+    Args:
+        threshold: in [0, 1], 0.9 by default; the paper uses 0.6 to 0.9 for LLaDA and 0.9 for Dream.
+        kl_threshold: in nats, 0.01 by default; 0.01 to 0.015 for LLaDA and 0.001 for Dream in the paper.
+        history: steps in a row that have to be stable, 2 by default.
+        k, num_inference_steps, schedule, eps: the quota where no token is ready; see `QuotaScheduler`.
+        temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        *,
+        threshold: float = 0.9,
+        kl_threshold: float = 0.01,
+        history: int = 2,
+        k: int | None = None,
+        num_inference_steps: int | None = None,
+        schedule: str = "even",
+        eps: float = 1e-3,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        score_proposal: bool = False,
+    ) -> None:
+        check_range("threshold", threshold, 0, 1, "in [0, 1]", optional=False)
+        check_range("kl_threshold", kl_threshold, 0, math.inf, "a number above 0", lower_open=True, optional=False)
+        check_count("history", history, optional=False)
+        self._threshold, self._kl_threshold, self._history = threshold, kl_threshold, history
+        self._configure_quota(k, num_inference_steps, schedule, eps)
+        self._configure(
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+            score_proposal=score_proposal,
+            num_inference_steps=num_inference_steps,
+        )
+
+    def _new_state(self) -> SampleState:
+        return SampleState(QUOTA_STATE, {"stable_steps": 0}, per_token=["log_probabilities"])
+
+    def select(self, step: Step, scores: Tensor) -> Tensor:
+        stable = (self._divergence(step.proposal) < self._kl_threshold) & ~step.fresh.unsqueeze(1)
+        self._state["stable_steps"] = torch.where(stable, self._state["stable_steps"] + 1, 0)
+        ready = step.masked & (scores > self._threshold) & (self._state["stable_steps"] >= self._history)
+        quota = self.quota(step.masked.sum(dim=1)).clamp(min=1)
+        return ready | (surest(scores, step.masked, quota) & ~ready.any(dim=1, keepdim=True))
+
+    def _divergence(self, proposal: Proposal) -> Tensor:
+        """KL divergence from the last step's distributions to the present ones, (batch, window), which it remembers."""
+        confidence = proposal.confidence
+        previous = self._state.get("log_probabilities")
+        if previous is None:
+            previous = confidence.new_zeros((*confidence.shape, proposal.vocab_size))
+        found = torch.empty_like(confidence)
+        memory: Tensor | None = None
+        for where, probabilities in proposal.pieces():
+            # Worked out in place: fresh memory for every piece would cost more than the arithmetic.
+            if memory is None or memory.shape != probabilities.shape:
+                memory = torch.empty_like(probabilities)
+            present = torch.add(probabilities, SMALLEST, out=memory).log_()
+            change = previous[:, where].sub_(present).mul_(probabilities)
+            found[:, where] = change.sum(dim=-1).neg()
+            previous[:, where] = present
+        self._state["log_probabilities"] = previous
+        return found
