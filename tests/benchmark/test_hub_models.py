@@ -235,6 +235,7 @@ def test_a_name_that_nobody_has_is_one_line_offline(elsewhere: Path) -> None:
     assert "cannot be reached" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_model_is_run_from_the_hub_by_name_and_recorded_with_its_commit(elsewhere: Path, reference: Path) -> None:
     files = {path.name: path.read_bytes() for path in reference.iterdir()}
     script = "from benchmark.cli import main; main()"
