@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-slow lint typecheck wheel clean
+.PHONY: run test test-slow lint typecheck docs wheel clean
 .DEFAULT_GOAL := run
 
 # Made again whenever the dependencies change; touched last, so that an interrupted install starts over.
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
 	touch $@
 
 run: $(VENV)/installed
@@ -29,6 +29,9 @@ lint: $(VENV)/installed
 
 typecheck: $(VENV)/installed
 	$(BIN)/mypy
+
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 wheel: $(VENV)/installed
 	$(BIN)/python -m build --wheel

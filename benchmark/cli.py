@@ -203,7 +203,7 @@ def list_(what: str | None) -> None:
 @click.option("--task", required=True, help="Task, such as waiting_line_shuffle.")
 @click.option("--row", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the question.")
 @click.option("--scheduler", default="confidence", show_default=True, help="Scheduler, as in entropy:k=4.")
-@click.option("--model", default="ideal", show_default=True, help="Model.")
+@click.option("--model", default="ideal", show_default=True, help="Model, as for run.")
 @click.option("--block-length", type=click.IntRange(min=1), help="Length of the blocks.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Length of the answer; by default the protocol's.")
 @click.option(
@@ -214,6 +214,13 @@ def list_(what: str | None) -> None:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other samples.")
 @click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    help="Of weights; by default float32 on a CPU, else the checkpoint's.",
+)
+@click.option("--device", help="cpu, cuda, cuda:1 ...; by default a GPU if there is one.")
+@click.option("--revision", callback=_not_blank, help="Branch, tag or commit on the Hub.")
+@click.option(
     "--delay",
     type=click.FloatRange(min=0, max=60),
     callback=_finite,
@@ -222,7 +229,7 @@ def list_(what: str | None) -> None:
     help="Seconds between two steps in a terminal; 0 prints all steps one under the other.",
 )
 @click.option("--save", type=click.Path(), callback=_not_empty, help="Keep all steps in a file: .svg or .txt.")
-def watch(**arguments: Any) -> None:
+def watch(dtype: str | None, device: str | None, revision: str | None, **arguments: Any) -> None:
     """Decode one question and show every step: what was committed, what was masked again, what is still masked.
 
     Written to a file or a pipe, it marks them with brackets instead of colours.
@@ -231,9 +238,10 @@ def watch(**arguments: Any) -> None:
     Example:
       parallelbench watch --task waiting_line_shuffle --row 3 --scheduler remdm:k=2
     """
+    from .models.interface import ModelOptions
     from .watch import watch as show
 
-    show(**arguments)
+    show(**arguments, options=ModelOptions(dtype=dtype, device=device, revision=revision))
 
 
 @main.command(short_help="Show how much damage each score of text sees.")

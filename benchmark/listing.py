@@ -18,7 +18,10 @@ def show_lists(what: str | None) -> None:
     for kind in KINDS:
         if what in (None, kind):
             columns, entries = _list(kind)
-            table = Table(*columns, title=kind, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+            table = Table(title=kind, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+            for number, column in enumerate(columns):
+                # What is to be typed must not be cut.
+                table.add_column(column, no_wrap=number == 0)
             for entry in entries:
                 table.add_row(*entry)
             console.print(table)
@@ -39,7 +42,7 @@ def _list(kind: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         from samplers import scheduler_names
 
         return ("scheduler", "parameters"), [(name, _parameters(name)) for name in scheduler_names()]
-    return ("model", "family", "parameters", "memory", "licence"), list(_models())
+    return ("model", "family", "parameters", "memory (bf16)", "licence"), list(_models())
 
 
 def _parameters(scheduler: str) -> str:
@@ -63,14 +66,14 @@ def _models() -> list[tuple[str, str, str, str, str]]:
     state = "ships with the project" if reference.is_here() else "ships with the project; not here"
     parameters = reference.parameters()
     own = [
-        (IDEAL, "exact conditionals, where answers can be listed", "-", "-", "Apache-2.0"),
-        (f"{IDEAL}:NAME", "the same in the tokens of model NAME", "-", "-", "Apache-2.0"),
+        (IDEAL, "exact conditionals", "-", "-", "apache-2.0"),
+        (f"{IDEAL}:NAME", "the same, in NAME's tokens", "-", "-", "apache-2.0"),
         (
             reference.NAME,
             state,
             "-" if parameters is None else f"{parameters / 1e6:.1f} M",
-            "-" if parameters is None else f"{4 * parameters / 1e9:.2f} GB",
-            "Apache-2.0",
+            "-" if parameters is None else f"{2 * parameters / 1e9:.2f} GB",
+            "apache-2.0",
         ),
     ]
     published = [
@@ -84,5 +87,5 @@ def _models() -> list[tuple[str, str, str, str, str]]:
         for family in families()
         for checkpoint in family.checkpoints
     ]
-    any_other = [("DIRECTORY, OWNER/NAME", "these families, or any AutoModelForMaskedLM", "", "", "")]
+    any_other = [("DIRECTORY, OWNER/NAME", "or any AutoModelForMaskedLM", "", "", "")]
     return [*own, *published, *any_other]

@@ -13,7 +13,7 @@ from benchmark.families import Family
 from benchmark.plots import write_plots
 from benchmark.results import RunStore, write_atomically
 from benchmark.summary import PB_SCORES, Oracle, Point, Summary, summarise
-from benchmark.tables import mean_tables, missing_line, notes, task_statistics_tables, task_tables
+from benchmark.tables import comparison_tables, mean_tables, missing_line, notes, task_statistics_tables, task_tables
 from benchmark.theory_plots import panels
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Report:
         """
         from rich.text import Text
 
-        tables = [*task_tables(self.summary), *task_statistics_tables(self.summary), *mean_tables(self.summary)]
+        kinds = (task_tables, comparison_tables, task_statistics_tables, mean_tables)
+        tables = [table for kind in kinds for table in kind(self.summary)]
         return [*(part for table in tables for part in (table, Text(""))), *map(Text, notes(self.summary))]
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
@@ -115,9 +115,11 @@ class Runner:
         Raises:
             KeyboardInterrupt: the user interrupted the run.
             ValueError: a model cannot do a task, or a scheduler refuses its input.
+            OSError: what the scores of a text task take is not installed or cannot be reached; nothing is decoded then.
         """
         import torch
 
+        self._prepare_texts({job.task for job in jobs})
         threads = torch.get_num_threads()
         together = [job for job in jobs if job.model.concurrent]
         self._run_side_by_side(together, progress, min(self.workers or threads, len(together)))
@@ -127,6 +129,18 @@ class Runner:
                 self._run_side_by_side(alone, progress, min(1, len(alone)))
             finally:
                 model.release()
+
+    def _prepare_texts(self, tasks: Iterable[str]) -> None:
+        """Start and load what scores text, so that what is missing is said before hours of decoding, not after."""
+        import hub_dataset
+
+        # All rows of a task are scored alike.
+        references = [
+            self.rows[task][0]["reference"] for task in tasks if hub_dataset.task_info(task).task_type.is_text
+        ]
+        if references:
+            self._metric = load_metric()
+            self._metric.prepare(references)
 
     def _run_side_by_side(self, jobs: Sequence[Job], progress: Progress, workers: int) -> None:
         if not jobs:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from benchmark.families import ADAPTIVE_PARAMETERS, Family
-from benchmark.summary import PB_SCORES, Summary
+from benchmark.summary import PB_SCORES, Point, Summary
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,6 +17,7 @@ UNFINISHED = "?"
 # More columns of settings than this do not fit beside the names at 100 characters.
 _SETTINGS_ABREAST = 8
 _METHODS_ABREAST = 7
+_MODELS_ABREAST = 4
 
 _EXPLANATION = (
     f"PBx is the largest tokens per step with a mean score over the tasks of at least x percent; "
@@ -91,6 +92,49 @@ def task_tables(summary: Summary) -> list[Table]:
             table.add_section()
         tables.append(table)
     return tables
+
+
+def comparison_tables(summary: Summary) -> list[Table]:
+    """Models side by side, a row for each setting under each task; there are none of a single model.
+
+    Only tasks and settings that several models have are in it. A cell is the score, and the tokens per step where the
+    method chooses them itself.
+    """
+    tables = []
+    for start in range(0, len(summary.models), _MODELS_ABREAST):
+        models = summary.models[start : start + _MODELS_ABREAST]
+        table = _table("Score of every model", "Scores in percent; of methods that choose their speed, @ tokens/step.")
+        table.add_column("task, setting", overflow="fold")
+        for model in models:
+            table.add_column(_text(model), justify="right", overflow="fold")
+        rows = 0
+        aligned = any(family.adaptive for family in summary.families)
+        for task in summary.tasks:
+            shared = [
+                label
+                for label in summary.labels
+                if sum((model, task, label) in summary.points for model in summary.models) > 1
+            ]
+            if shared:
+                table.add_row(f"[bold]{_text(task)}[/bold]")
+            for label in shared:
+                adaptive = summary.family_of(label).adaptive
+                points = [summary.points.get((model, task, label)) for model in models]
+                cells = [_score_at_speed(point, adaptive=adaptive, aligned=aligned) for point in points]
+                table.add_row(f"  {_text(label)}", *cells)
+            table.add_section()
+            rows += len(shared)
+        if rows:
+            tables.append(table)
+    return tables
+
+
+def _score_at_speed(point: Point | None, *, adaptive: bool, aligned: bool) -> str:
+    if point is not None and adaptive:
+        return f"{number(point.score)} @{point.tokens_per_step:5.2f}"
+    score = UNFINISHED if point is None else number(point.score)
+    # Room for the speed that others have, so that all scores stand below each other.
+    return f"{score}{' ' * 7 if aligned else ''}"
 
 
 def mean_tables(summary: Summary) -> list[Table]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import io
+import math
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +20,8 @@ from .settings import SchedulerSetting, parse_specification
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
+
+    from .models.interface import ModelOptions
 
 #: How a token looks by what has happened to it: (style in a terminal, what stands before and behind it elsewhere).
 LOOKS = {
@@ -76,6 +80,7 @@ def watch(
     max_new_tokens: int | None,
     temperature: float | None,
     seed: int,
+    options: ModelOptions,
     delay: float,
     save: Path | None,
 ) -> None:
@@ -95,7 +100,7 @@ def watch(
     question = rows[row]
     name, parameters = parse_specification(scheduler)
     setting = SchedulerSetting(name, parameters, block_length)
-    frames = decode(question, model, setting, max_new_tokens, temperature, seed)
+    frames = decode(question, model, setting, max_new_tokens, temperature, seed, options)
     title = f"{names[0]}, row {row} · {model} · {setting.label}"
     _show(question, title, frames, delay, save)
 
@@ -107,6 +112,7 @@ def decode(
     max_new_tokens: int | None,
     temperature: float | None,
     seed: int,
+    options: ModelOptions | None = None,
 ) -> Iterator[Frame]:
     """The frames of one decoding, made while it goes on.
 
@@ -115,18 +121,19 @@ def decode(
     """
     from samplers import stream
 
-    from .models import load_model
     from .decoding import encode_prompts, noise_source
+    from .models import load_model
 
-    model = load_model(model_name)
+    model = load_model(model_name, options)
     length = max_new_tokens or row["max_new_tokens"]
     model.check_task([row], length)
     prepared = model.for_task([row], length)
     inputs = encode_prompts(prepared.tokenizer, [row])
     for step in stream(
         prepared.model,
-        inputs["input_ids"],
-        attention_mask=inputs["attention_mask"],
+        inputs["input_ids"].to(prepared.device),
+        attention_mask=inputs["attention_mask"].to(prepared.device),
+        mask_token_id=prepared.model.mask_token_id,
         scheduler=setting.build(model.default_temperature if temperature is None else temperature),
         max_new_tokens=length,
         block_length=setting.block_length,
@@ -149,9 +156,9 @@ def frame_of(step: Any, tokenizer: Any) -> Frame:
             look = "masked"
         elif committed[place]:
             # What lies outside the window was filled in by a rule, and has no probability.
-            inside = step.window[0] <= place < step.window[1]
-            look = "committed" if inside else "filled"
-            if inside:
+            proposed = not math.isnan(probabilities[place])
+            look = "committed" if proposed else "filled"
+            if proposed:
                 sure.append((text, probabilities[place]))
         cells.append(Cell(text, look))
     return Frame(step.number, int(step.num_forward_passes[0]), tuple(cells), tuple(sure))
@@ -268,6 +275,11 @@ def _encode_anything() -> None:
         sys.stdout.reconfigure(errors="parallelbench.ascii")
 
 
+def _without_fonts(svg: str) -> str:
+    """The picture with the reader's own monospaced font: rich's would be fetched from a server."""
+    return re.sub(r"@font-face\s*{[^}]*}\s*", "", svg)
+
+
 def _save(path: Path, title: str, head: Any, foot: Any, frames: list[Frame]) -> None:
     """All steps, one under the other, as a picture or as text."""
     from rich.console import Console
@@ -280,7 +292,7 @@ def _save(path: Path, title: str, head: Any, foot: Any, frames: list[Frame]) -> 
     for frame in frames:
         recorder.print(render(frame, colours=colours))
     foot(recorder, frames[-1])
-    text = recorder.export_svg(title=title) if colours else recorder.export_text()
+    text = _without_fonts(recorder.export_svg(title=title)) if colours else recorder.export_text()
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -57,7 +57,11 @@ class SessionRequest:
 
 
 class DecodingSession(Protocol):
-    """A denoiser during one generation; it may keep keys and values, and is thrown away afterwards."""
+    """A denoiser during one generation; it may keep keys and values, and is thrown away afterwards.
+
+    A session that keeps something has a method `forget()` as well: it is called when a callback has changed tokens,
+    anywhere, and what was kept may be wrong.
+    """
 
     def window_logits(self, sequences: Tensor, start: int, stop: int) -> Tensor:
         """Logits for positions `start` to `stop` (exclusive) of `sequences` (batch, prompt + new), aligned with them.

@@ -13,9 +13,6 @@ from .schedulers.validation import check_choice, check_flag, check_range
 
 HANDLINGS = ("ban", "discount", "fill")
 
-#: The confidence of end tokens counts 0.4 at first and in full at the end, as in EOSER (arXiv 2509.23924).
-EOS_DISCOUNT = (0.4, 1.0)
-
 
 @dataclass(frozen=True, slots=True)
 class EndTokens:

@@ -103,6 +103,12 @@ class GuidedSession:
         self._conditional.end_block(sequences, start, stop)
         self._unconditional.end_block(self._without_prompt(sequences), start, stop)
 
+    def forget(self) -> None:
+        """Tell both sessions, where they keep anything."""
+        for session in (self._conditional, self._unconditional):
+            if hasattr(session, "forget"):
+                session.forget()
+
     def _without_prompt(self, sequences: Tensor) -> Tensor:
         if self._prompts is not None:
             return sequences.masked_fill(self._prompts, self._mask_token_id)

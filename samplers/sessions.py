@@ -89,6 +89,10 @@ class CachedSession:
         """What is approximate starts over with the next block; what is exact needs no telling."""
         self._fresh_block = True
 
+    def forget(self) -> None:
+        """Anything may have changed: keep nothing."""
+        self._kept, self._fresh_block, self._row_before = 0, True, (-1, None)
+
     def _rows(self, sequences: Tensor, first: int, last: int, visible: int, row: int, end: int) -> Tensor:
         """Raw logits of the rows from `row` to `end` in a pass over the positions from `first` to `last`."""
         if self._buffer is None:

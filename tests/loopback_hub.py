@@ -94,6 +94,9 @@ class LoopbackHub(ThreadingHTTPServer):
         # Uploads that are answered before all others wait; None: all are.
         self.uploads_before_stall: int | None = None
         self.stalled = threading.Event()
+        # File name → bytes after which its first download breaks off; and every (path, range) asked for.
+        self.cut_after: dict[str, int] = {}
+        self.ranges: list[tuple[str, str]] = []
 
     def environment(self, home: Path, token: str | None = None) -> dict[str, str]:
         """The environment for a client of this Hub and of no other, with its caches and settings in `home`."""
@@ -257,12 +260,26 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"X-Repo-Commit": sha, "ETag": f'"{_oid(path, data)}"', "Accept-Ranges": "bytes"}
         if _is_lfs(path):
             headers |= {"X-Linked-Etag": headers["ETag"], "X-Linked-Size": str(len(data))}
+        if self.command == "GET":
+            self.server.ranges.append((path, self.headers.get("Range", "")))
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if not wanted and self.command == "GET" and path in self.server.cut_after:
+            return self._break_off(data, self.server.cut_after.pop(path), headers)
         if not wanted:
             return self._answer(data, headers=headers)
         first, last = int(wanted[1]), min(int(wanted[2] or len(data)), len(data) - 1)
         headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
         return self._answer(data[first : last + 1], 206, headers)
+
+    def _break_off(self, data: bytes, sent: int, headers: Mapping[str, Any]) -> None:
+        """Promise all of `data`, send the beginning, and hang up."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        for key, value in headers.items():
+            self.send_header(key, str(value))
+        self.end_headers()
+        self.wfile.write(data[:sent])
+        self.close_connection = True
 
     def _api(self, match: re.Match[str], query: dict[str, list[str]], body: bytes) -> None:
         repository = self.server.repository(match["kind"], match["name"])

@@ -47,3 +47,11 @@ def test_there_are_examples_of_the_loop_the_samplers_the_metric_and_the_data():
     assert any("scheduler.step(" in code for code in SELF_CONTAINED)
     assert any("evaluate.load(" in code for code in SELF_CONTAINED)
     assert LITERAL_CALLS
+
+
+def test_every_example_runs_in_some_test_or_says_why_it_does_not():
+    # The guide to tasks of one's own is run by the tests of custom tasks, from the README itself.
+    guide = (ROOT / "README.md").read_text(encoding="utf-8").split("## Your own tasks\n")[1].split("\n## ")[0]
+    for code in EXAMPLES:
+        run = code in SELF_CONTAINED or code in LITERAL_CALLS or code in guide
+        assert run or code.startswith("# Not run by the tests: "), code

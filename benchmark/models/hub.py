@@ -82,15 +82,14 @@ class HubModel:
     @cached_property
     def concurrent(self) -> bool:
         """A small model on a CPU: its tensors are too small for an operation to use several cores."""
-        if self.device != "cpu" or self._source.directory is None:
-            return False
         sizes = [path.stat().st_size for path in self._source.directory.glob("*.safetensors")]
-        return sum(sizes) <= _SMALL
+        # Of a model of the Hub there may be nothing here yet, which says nothing about its size.
+        return self.device == "cpu" and 0 < sum(sizes) <= _SMALL
 
     @property
     def on_the_hub(self) -> bool:
         """Whether it comes from the Hub, and so has revisions."""
-        return self._source.directory is None
+        return self._source.revision is not None
 
     def record(self) -> dict[str, Any]:
         """Where the weights come from, at which commit or with which fingerprint, and the dtype."""
@@ -163,14 +162,13 @@ class HubModel:
 
     @property
     def _place(self) -> str:
-        return str(self._source.directory) if self._source.directory is not None else self._source.name
+        return self._source.name
 
     @cached_property
     def _fingerprint(self) -> str:
         """A hash of the weights and what belongs to them: sizes, and both ends of every file."""
         digest = hashlib.sha256()
-        directory: Any = self._source.directory
-        for path in sorted(directory.iterdir()):
+        for path in sorted(self._source.directory.iterdir()):
             if path.suffix in (".json", ".safetensors", ".bin", ".jinja", ".model", ".txt") and path.is_file():
                 size = path.stat().st_size
                 digest.update(f"{path.name} {size}\n".encode())
@@ -200,8 +198,20 @@ class HubModel:
             )
         if getattr(model, "mask_token_id", None) is None:
             raise ValueError(f"{self.name} names no mask token, neither in its config nor in its tokenizer")
-        if self.options.compile:
-            model.compile(dynamic=True)
+        return self._compiled(model) if self.options.compile else model
+
+    def _compiled(self, model: Any) -> Any:
+        """The model with its forward pass compiled, which is tried at once: it fails where there is no compiler."""
+        import torch
+
+        model.compile(dynamic=True)
+        try:
+            with torch.no_grad():
+                model(torch.full((1, 8), model.mask_token_id, device=getattr(model, "device", None)))
+        except Exception as error:
+            # Compilers raise what they like; what they say is the last thing a user can act on.
+            first = next(iter(str(error).splitlines()), "")
+            raise ValueError(f"--compile: torch cannot compile {self.name} here ({first})") from error
         return model
 
     def _input_device(self) -> Any:

@@ -93,9 +93,16 @@ def train(
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--task", "tasks", multiple=True, help="A task; by default all that can be evaluated here.")
 @click.option("--samples", type=int, help="Rows of each task; by default all of test.")
+@click.option("--batch-size", default=100, show_default=True, help="Rows at a time; a GPU takes a thousand.")
 @click.option("--setting", "settings", multiple=True, help="A scheduler with its parameters, such as confidence:k=4.")
 def predict(
-    directory: Path, output: Path, device: str, tasks: tuple[str, ...], samples: int | None, settings: tuple[str, ...]
+    directory: Path,
+    output: Path,
+    device: str,
+    tasks: tuple[str, ...],
+    samples: int | None,
+    batch_size: int,
+    settings: tuple[str, ...],
 ) -> None:
     """Answer the questions of test under each setting, greedily."""
     from .predictions import SPECIFICATIONS, evaluated_tasks, write_predictions
@@ -107,6 +114,7 @@ def predict(
         tasks=tasks or evaluated_tasks(),
         specifications=settings or SPECIFICATIONS,
         samples=samples,
+        batch_size=batch_size,
         report=click.echo,
     )
 

@@ -77,6 +77,7 @@ def write_predictions(
     specifications: Sequence[str] = SPECIFICATIONS,
     samples: int | None = None,
     new_tokens: int = NEW_TOKENS,
+    batch_size: int = 100,
     report: Callable[[str], None] = print,
 ) -> None:
     """Run the model of `directory` on the first `samples` test rows of each task and write one JSON line per answer.
@@ -92,13 +93,14 @@ def write_predictions(
     settings = [SchedulerSetting(*parse_specification(text)) for text in specifications]
     draft = output.with_suffix(".tmp")
     output.parent.mkdir(parents=True, exist_ok=True)
+    rows = [row for task in tasks for row in load_rows(task, samples)]
     with draft.open("w", encoding="utf-8") as file:
-        for task in tasks:
-            rows = load_rows(task, samples)
+        for start in range(0, len(rows), batch_size):
+            batch = rows[start : start + batch_size]
             for setting in settings:
-                for record in predict(model, tokenizer, rows, setting, new_tokens=new_tokens):
+                for record in predict(model, tokenizer, batch, setting, new_tokens=new_tokens):
                     file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            report(f"{task}: {len(rows)} rows under {len(settings)} settings")
+            report(f"{start + len(batch)} of {len(rows)} rows under {len(settings)} settings")
     draft.rename(output)
 
 

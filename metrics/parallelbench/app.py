@@ -53,7 +53,8 @@ def build(metric: Any) -> gradio.Blocks:
             raise gradio.Error(str(error)) from error
         return result
 
-    with gradio.Blocks(title="ParallelBench metric") as page:
+    page: gradio.Blocks = gradio.Blocks(title="ParallelBench metric")
+    with page:
         gradio.Markdown(
             "# ParallelBench metric\nScores answers of language models to the tasks of "
             "[ParallelBench](https://arxiv.org/abs/2510.04767). A *reference* is one value of the dataset's column of "

@@ -11,10 +11,10 @@ from .sentences import pieces
 from .unavailable import UnavailableError
 
 URL_VARIABLE = "PARALLELBENCH_LANGUAGETOOL_URL"
-# More threads than this gain nothing on two cores; see tests/benchmarks/grammar_speed.py.
-THREADS = max(4, 2 * (os.cpu_count() or 1))
-# The public server takes no more either.
-LONGEST = 20_000
+# Even two cores gain up to here: a thread waits while the server works; see tests/benchmarks/grammar_speed.py.
+THREADS = max(8, 2 * (os.cpu_count() or 1))
+# Five pieces, each of which may take seconds where a text is nothing but emoji or brackets.
+LONGEST = 10_000
 MOST_KEPT = 200_000
 # What each choice of rules leaves out.
 RULES: dict[str, tuple[str, ...]] = {"all": (), "no_spelling": ("MORFOLOGIK_RULE_EN_US",)}
@@ -57,7 +57,7 @@ class GrammarChecker:
         """Return the ids of the rules that each text breaks, in LanguageTool's order; none where a text is blank.
 
         A text is stripped first. One of more than 2,000 characters is checked in pieces until one breaks a rule, and
-        one of more than 20,000 characters is judged by those alone.
+        one of more than 10,000 characters is judged by those alone.
 
         Raises:
             UnavailableError: the server gave no answer to a text, which the message names by its index. What is known
@@ -118,11 +118,10 @@ class GrammarChecker:
 
     def _keep(self, found: dict[str, Findings]) -> None:
         self._known |= found
-        for findings in found.values():
-            self.version = findings.version
-            break
-        for text in list(self._known)[: max(0, len(self._known) - MOST_KEPT)]:
-            del self._known[text]
+        self.version = next((findings.version for findings in found.values()), self.version)
+        if len(self._known) > MOST_KEPT:
+            for text in list(self._known)[: len(self._known) - MOST_KEPT]:
+                del self._known[text]
 
 
 @cache

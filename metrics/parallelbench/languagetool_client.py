@@ -14,8 +14,8 @@ from .languagetool_server import SHARED_SERVER, SharedServer
 from .unavailable import UnavailableError, in_one_line
 
 LANGUAGE = "en-US"
-# A piece of text takes a second at worst; the first check of a server, which reads its rules, takes five.
-TIMEOUT_SECONDS = 30.0
+# A piece of text takes a second at worst, and the first check of a server five; a busy machine takes ten times as long.
+TIMEOUT_SECONDS = 50.0
 # Pauses before the second and the third attempt; there is no fourth.
 PAUSES_SECONDS = (0.5, 2.0)
 # Answers that another attempt can change: time-out, too many requests, internal errors, overload.
@@ -63,11 +63,16 @@ def endpoint(address: str | None) -> NamedServer | SharedServer:
 
 
 class _PassingError(Exception):
-    """A failure that another attempt may not meet; `broken` says that the server itself is dead or stuck."""
+    """A failure that another attempt may not meet.
 
-    def __init__(self, words: str, broken: bool = False) -> None:
+    Args:
+        words: what happened.
+        attempts: how often it has to happen to a text before the server is taken to be broken; None: it never is.
+    """
+
+    def __init__(self, words: str, attempts: int | None = None) -> None:
         super().__init__(words)
-        self.broken = broken
+        self.attempts = attempts
 
 
 def check(server: Endpoint, text: str, disabled_rules: tuple[str, ...] = ()) -> Findings:
@@ -85,7 +90,7 @@ def check(server: Endpoint, text: str, disabled_rules: tuple[str, ...] = ()) -> 
     if disabled_rules:
         form["disabledRules"] = ",".join(disabled_rules)
     body = parse.urlencode(form).encode()
-    for pause in (*PAUSES_SECONDS, None):
+    for attempt, pause in enumerate((*PAUSES_SECONDS, None), start=1):
         url = server.url()
         try:
             return _ask(url, body)
@@ -94,7 +99,7 @@ def check(server: Endpoint, text: str, disabled_rules: tuple[str, ...] = ()) -> 
                 raise UnavailableError(
                     f"the LanguageTool server at {url} gave no answer in {1 + len(PAUSES_SECONDS)} attempts: {failure}"
                 ) from None
-            if failure.broken:
+            if failure.attempts is not None and attempt >= failure.attempts:
                 server.replace(url)
             time.sleep(pause)
     raise AssertionError("the last attempt returns or raises")
@@ -110,11 +115,11 @@ def _ask(url: str, body: bytes) -> Findings:
             raise _PassingError(words) from None
         raise UnavailableError(f"the LanguageTool server at {url} refuses: {words}") from None
     except TimeoutError:
-        raise _PassingError(f"nothing within {TIMEOUT_SECONDS:g} seconds", broken=True) from None
+        raise _PassingError(f"nothing within {TIMEOUT_SECONDS:g} seconds", attempts=2) from None
     except error.URLError as failure:
-        raise _PassingError(in_one_line(failure.reason), broken=True) from None
+        raise _PassingError(in_one_line(failure.reason), attempts=1) from None
     except (OSError, http.client.HTTPException) as failure:
-        raise _PassingError(in_one_line(failure), broken=True) from None
+        raise _PassingError(in_one_line(failure), attempts=1) from None
     except ValueError:
         raise UnavailableError(f"what answers at {url} is not LanguageTool: its answer is not JSON") from None
     return _read(url, answer)

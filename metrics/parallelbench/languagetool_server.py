@@ -6,6 +6,7 @@ several hundred ports in silence when the server cannot run at all, so the proce
 
 import atexit
 import contextlib
+import http.client
 import os
 import shutil
 import socket
@@ -82,6 +83,15 @@ class LanguageToolServer:
                 return bool(response.status == 200)
         except (OSError, error.URLError):
             return False
+
+    def warm_up(self, limit: float) -> None:
+        """Let the server read its rules, so that the first texts, several at a time, do not all wait for that.
+
+        Whatever goes wrong here goes wrong again with the first text, and is said then.
+        """
+        opener = request.build_opener(request.ProxyHandler({}))
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            opener.open(f"{self.url}/v2/check", b"language=en-US&text=Is+anybody+there%3F", timeout=limit).read()
 
     def stop(self) -> None:
         """Stop the server; a process that was forked off the owner leaves it alone."""
@@ -173,6 +183,7 @@ def start() -> LanguageToolServer:
         try:
             while server.is_alive() and time.monotonic() < deadline:
                 if server.answers():
+                    server.warm_up(max(5.0, deadline - time.monotonic()))
                     return server
                 time.sleep(POLL_SECONDS)
             words = server.last_words()

@@ -27,7 +27,7 @@ START_SECONDS = 20.0
 ANSWER_SECONDS = 3.0 * PARSE_SECONDS
 # The library takes 254 words; parses of so long sentences tell nothing.
 MOST_WORDS = 250
-LONGEST = 20_000
+LONGEST = 10_000
 MOST_KEPT = 200_000
 HOW_TO_INSTALL = (
     "apt-get install python3-link-grammar, and in a virtual environment of that Python either "
@@ -115,7 +115,7 @@ class LinkGrammar:
         """Tell whether a text is not blank and each of its sentences has a parse that leaves no word out.
 
         A sentence of more than 250 words has none, and neither has one over which the library fails or takes more than
-        5 seconds. A text of more than 20,000 characters is judged by those alone.
+        5 seconds. A text of more than 10,000 characters is judged by those alone.
         """
         found = sentences(text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:LONGEST])
         return bool(found) and all(self._parses(sentence) for sentence in found)

@@ -86,7 +86,7 @@ def bleu_scorer() -> Any:
         UnavailableError: the package is missing.
     """
     try:
-        from sacrebleu.metrics import BLEU
+        from sacrebleu.metrics.bleu import BLEU
     except ImportError as missing:
         raise UnavailableError(f"BLEU needs sacrebleu ({in_one_line(missing)}): pip install sacrebleu") from None
     return BLEU(tokenize="13a", smooth_method="none", max_ngram_order=4, effective_order=False)

@@ -124,21 +124,13 @@ def _load_family(
     decoders.complete(model.model, dtype, placement.device_of)
     model.set_special_tokens(special_tokens(source, config, family, model.vocab_size))
     model.name_or_path = source.name
-    model.revision = source.revision if source.directory is None else None
+    model.revision = source.revision
     model.eval()
     return placement.spread(model)
 
 
 def _weight_files(source: Source) -> list[WeightFile]:
-    index = source.read_json("model.safetensors.index.json")
-    names = weight_names(index)
-    if index is None and source.directory is not None and not (source.directory / names[0]).is_file():
-        raise ValueError(f"{source.name!r} has no model.safetensors (nor shards with an index), so it holds no weights")
-    directory = source.files(names)
-    absent = [name for name in names if not (directory / name).is_file()]
-    if absent:
-        raise ValueError(f"{source.name!r} has no {', '.join(absent)}; only weights in safetensors files are read")
-    return read_headers([directory / name for name in names])
+    return read_headers(source.weights(weight_names(source.read_json("model.safetensors.index.json"))))
 
 
 def _dtype(given: str | torch.dtype | None) -> torch.dtype | None:

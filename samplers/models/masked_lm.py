@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from .masks import token_positions
 from .network import DenoiserOutput
 from .sources import Source
 from .special_tokens import special_tokens
+from .weights import weight_names
 
 
 class MaskedLanguageModel(nn.Module):
@@ -28,7 +28,7 @@ class MaskedLanguageModel(nn.Module):
         self.shift = 0
         self.vocab_size: int = model.config.vocab_size
         self.name_or_path = source.name
-        self.revision = source.revision if source.directory is None else None
+        self.revision = source.revision
         tokens = special_tokens(source, config, None, self.vocab_size)
         self.mask_token_id, self.eos_token_id = tokens.mask_token_id, tokens.eos_token_id
         self.pad_token_id, self.stop_token_ids = tokens.pad_token_id, tokens.stop_token_ids
@@ -68,6 +68,8 @@ class MaskedLanguageModel(nn.Module):
         arguments: dict[str, Any] = {"attention_mask": attention_mask}
         if position_ids is None and attention_mask is not None and attention_mask.dim() == 2:
             position_ids = token_positions(attention_mask.bool())
+        if attention_mask is not None and attention_mask.dim() == 4 and "position_ids" not in self._takes:
+            raise ValueError(f"{type(self.model).__name__} counts its positions itself, which a 4-D mask may not allow")
         if position_ids is not None and "position_ids" in self._takes:
             arguments["position_ids"] = position_ids + self._first_position
         logits = self.model(input_ids, **arguments).logits
@@ -95,8 +97,9 @@ def load_masked_language_model(
     """
     from transformers import AutoModelForMaskedLM
 
+    source.weights(weight_names(source.read_json("model.safetensors.index.json")))
     model, report = AutoModelForMaskedLM.from_pretrained(
-        _directory(source), output_loading_info=True, **_without_none(options)
+        source.directory, output_loading_info=True, **_without_none(options)
     )
     if missing := sorted(report["missing_keys"]):
         raise ValueError(f"{source.name} does not fit its config; tensors missing: {', '.join(missing[:6])}")
@@ -127,10 +130,6 @@ def load_remote(source: Source, config: CheckpointConfig, *, device: Any, **opti
             setattr(model, key, getattr(tokens, key))
     model.revision = source.revision
     return model
-
-
-def _directory(source: Source) -> Path:
-    return source.files(["*.json", "*.safetensors", "*.txt", "*.model"])
 
 
 def _without_none(options: dict[str, Any]) -> dict[str, Any]:

@@ -84,6 +84,24 @@ class DiffusionLanguageModel(nn.Module):
         self.mask_token_id, self.eos_token_id = tokens.mask_token_id, tokens.eos_token_id
         self.pad_token_id, self.stop_token_ids = tokens.pad_token_id, tokens.stop_token_ids
 
+    def compile(self, *arguments: Any, **options: Any) -> None:
+        """Compile in place, part by part: all layers share what is compiled for the first.
+
+        With full attention the parts are the decoder's layers. Where keys and values are kept, each layer writes to a
+        place of its own, and sharing would end there: the parts are then its MLP and its norms.
+
+        Args:
+            arguments, options: those of `torch.compile`.
+        """
+        for layer in self.model.layers:
+            if self.attention == "full":
+                layer.compile(*arguments, **options)
+                continue
+            for name, part in layer.named_modules():
+                # The experts' own product is one kernel already, and its shapes change with every call.
+                if (name == "mlp" and not hasattr(part, "experts")) or "norm" in name.rpartition(".")[2]:
+                    part.compile(*arguments, **options)
+
     @property
     def device(self) -> torch.device:
         """Where the embedding lies, and so where token ids belong."""

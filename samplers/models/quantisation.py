@@ -40,7 +40,7 @@ def _bitsandbytes(model: DiffusionLanguageModel, config: Any) -> Callable[[str, 
         import bitsandbytes
     except ImportError:
         raise _not_installed("bitsandbytes") from None
-    from transformers.integrations import replace_with_bnb_linear
+    from transformers.integrations.bitsandbytes import replace_with_bnb_linear
 
     skipped = config.llm_int8_skip_modules or []
     model.model = replace_with_bnb_linear(model.model, modules_to_not_convert=skipped, quantization_config=config)

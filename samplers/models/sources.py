@@ -8,6 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+#: What is read besides the weights; no Python file is ever fetched.
+SMALL_FILES = (
+    "*.json",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+    "chat_template*",
+    "additional_chat_templates/*",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -15,43 +25,22 @@ class Source:
 
     Attributes:
         name: as the user gave it.
-        directory: the directory that holds them, None for a repository on the Hub.
-        revision: branch, tag or commit on the Hub; None for the default one.
+        directory: where its files are; those of the Hub's cache belong to one commit.
+        revision: that commit; None for a directory of the user's own.
     """
 
     name: str
-    directory: Path | None
+    directory: Path
     revision: str | None = None
-
-    def file(self, filename: str) -> Path | None:
-        """The path of a file, fetched if it is on the Hub; None where the model has none of this name.
-
-        Raises:
-            ValueError: the repository does not exist, is not open to this user, or cannot be reached.
-        """
-        if self.directory is not None:
-            path = self.directory / filename
-            return path if path.is_file() else None
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-        try:
-            return Path(hf_hub_download(self.name, filename, revision=self.revision))
-        except LocalEntryNotFoundError as error:
-            raise self._error(error) from None
-        except EntryNotFoundError:
-            return None
-        except Exception as error:
-            raise self._error(error) from None
 
     def read_json(self, filename: str) -> dict[str, Any] | None:
         """The content of a JSON file, None where the model has none of this name.
 
         Raises:
-            ValueError: as for `file`, or the file is not JSON.
+            ValueError: the file is not JSON.
         """
-        path = self.file(filename)
-        if path is None:
+        path = self.directory / filename
+        if not path.is_file():
             return None
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -61,44 +50,19 @@ class Source:
             raise ValueError(f"{path} holds a {type(content).__name__}; it should hold an object")
         return content
 
-    def files(self, patterns: Sequence[str]) -> Path:
-        """A directory that holds all files which match `patterns`; an interrupted download goes on where it stopped.
+    def weights(self, names: Sequence[str]) -> list[Path]:
+        """Paths of weight files, fetched if need be; an interrupted download goes on where it stopped.
 
         Raises:
-            ValueError: as for `file`.
+            ValueError: a file does not exist, or the Hub cannot be reached.
         """
-        if self.directory is not None:
-            return self.directory
-        from huggingface_hub import snapshot_download
-
-        try:
-            return Path(snapshot_download(self.name, revision=self.revision, allow_patterns=list(patterns)))
-        except Exception as error:
-            raise self._error(error) from None
-
-    def _error(self, error: Exception) -> Exception:
-        """One line for what can go wrong on the way to the Hub; anything else as it is."""
-        from huggingface_hub import constants
-        from huggingface_hub import errors as hub
-
-        where = f"on {constants.ENDPOINT}"
-        if isinstance(error, hub.GatedRepoError):
-            return ValueError(
-                f"{self.name!r} {where} is gated: accept its terms there, and log in with `hf auth login`"
-            )
-        if isinstance(error, hub.RevisionNotFoundError):
-            return ValueError(f"{self.name!r} {where} has no revision {self.revision!r}")
-        if isinstance(error, hub.RepositoryNotFoundError | hub.HFValidationError):
-            return ValueError(
-                f"there is no model {self.name!r}: no directory of this name, and no repository {where} "
-                "that this user may read"
-            )
-        if isinstance(error, hub.LocalEntryNotFoundError | hub.OfflineModeIsEnabled | ConnectionError):
-            return ValueError(
-                f"{self.name!r} is no directory and not (all) in the Hub's cache, and {constants.ENDPOINT} "
-                "cannot be reached"
-            )
-        return error
+        if self.revision is not None:
+            _snapshot(self.name, self.revision, names)
+        absent = [name for name in names if not (self.directory / name).is_file()]
+        if absent:
+            where = "" if self.revision is None else ", neither in its repository nor, without a network, in the cache"
+            raise ValueError(f"{self.name!r} has no {', '.join(absent)}{where}; only weights in safetensors are read")
+        return [self.directory / name for name in names]
 
 
 def find(name_or_path: str | Path, revision: str | None = None) -> Source:
@@ -115,9 +79,26 @@ def find(name_or_path: str | Path, revision: str | None = None) -> Source:
         raise ValueError(f"{name!r} is a file; a model is a directory or the name of a repository on the Hub")
     if name.startswith((".", "~", "/")) or name.count("/") > 1:
         raise ValueError(f"there is no directory {name!r}")
-    source = Source(name, None, revision)
-    config = source.file("config.json")
-    if config is None:
-        raise ValueError(f"the repository {name!r} has no config.json, so it holds no model")
-    # snapshots/<commit>/config.json
-    return Source(name, None, config.parent.name)
+    if "/" not in name:
+        raise ValueError(f"there is no model {name!r}: no directory of this name, and the Hub's are called OWNER/NAME")
+    directory = _snapshot(name, revision, SMALL_FILES)
+    return Source(name, directory, directory.name)
+
+
+def _snapshot(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
+    """The cached files of a repository at a commit, whose name is that of the directory."""
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub import errors as hub
+
+    where = f"on {constants.ENDPOINT}"
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
+    except hub.GatedRepoError:
+        message = f"{name!r} {where} is gated: accept its terms there, and log in with `hf auth login`"
+    except hub.RevisionNotFoundError:
+        message = f"{name!r} {where} has no revision {revision!r}"
+    except (hub.RepositoryNotFoundError, hub.HFValidationError):
+        message = f"there is no model {name!r}: no directory of this name, and no repository {where} open to this user"
+    except (hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled, ConnectionError):
+        message = f"{name!r} is no directory and not in the Hub's cache, and {constants.ENDPOINT} cannot be reached"
+    raise ValueError(message)

@@ -10,18 +10,6 @@ from .registry import family_of
 from .sources import Source, find
 from .special_tokens import special_tokens
 
-#: What may belong to a tokenizer; no Python file is fetched.
-FILES = (
-    "tokenizer*.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.*",
-    "merges.txt",
-    "*.model",
-    "chat_template*",
-    "additional_chat_templates/*",
-)
-
 
 def load_tokenizer(name_or_path: str | Path, *, revision: str | None = None) -> Any:
     """The tokenizer of a model, padding on the left, with its chat template and the ids of mask, end and padding.
@@ -39,8 +27,7 @@ def load_tokenizer(name_or_path: str | Path, *, revision: str | None = None) -> 
             running its code.
     """
     source = find(name_or_path, revision)
-    directory = source.files((*FILES, "config.json", "generation_config.json"))
-    tokenizer = _read(source, directory)
+    tokenizer = _read(source, source.directory)
     tokenizer.padding_side = "left"
     values = source.read_json("config.json")
     if values is not None:
@@ -61,7 +48,11 @@ def _read(source: Source, directory: Path) -> Any:
 
     settings = source.read_json("tokenizer_config.json") or {}
     if (directory / "tokenizer.json").is_file():
-        return transformers.PreTrainedTokenizerFast.from_pretrained(directory)
+        try:
+            return transformers.PreTrainedTokenizerFast.from_pretrained(directory)
+        except Exception as error:  # the Rust reader raises Exception itself
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(f"{directory / 'tokenizer.json'} cannot be read: {reason}") from None
     if (directory / "vocab.json").is_file() and (directory / "merges.txt").is_file():
         # Dream's and SDAR's own classes read these two files as Qwen2's tokenizer does.
         return transformers.Qwen2Tokenizer.from_pretrained(directory)

@@ -230,11 +230,11 @@ class _Piece:
         vocab_size, mask_token_id = given.shape[-1], self._proposal._mask_token_id
         values = self._workspace.values(given.shape[1])
         values[..., :vocab_size] = given
-        values[..., vocab_size:] = -torch.inf
+        values[..., vocab_size:].fill_(-torch.inf)
         if self._proposal._adjust is not None:
             self._proposal._adjust(self.where, values[..., :vocab_size])
         if 0 <= mask_token_id < vocab_size:
-            values[..., mask_token_id] = -torch.inf
+            values.select(-1, mask_token_id).fill_(-torch.inf)
         return values, self._workspace.probabilities(values)
 
     @cached_property

@@ -25,6 +25,10 @@ class RemaskingSchedule:
     commit: Tensor
     remask: Tensor
 
+    def to(self, device: torch.device) -> RemaskingSchedule:
+        """The same on another device; nothing is copied where it is there already."""
+        return RemaskingSchedule(self.commit.to(device), self.remask.to(device))
+
 
 def remasking_schedule(
     variant: str, steps: int, *, eta: float, t_on: float, t_off: float, alpha_on: float
@@ -39,9 +43,7 @@ def remasking_schedule(
     """
     commit, remask = [], []
     for step in range(steps):
-        t, s = 1 - step / steps, 1 - (step + 1) / steps
-        if step == steps - 1:
-            s = 0.0
+        t, s = (steps - step) / steps, (steps - step - 1) / steps
         if variant == "loop":
             alpha_t, alpha_s = (_loop_alpha(time, t_on, t_off, alpha_on) for time in (t, s))
         else:

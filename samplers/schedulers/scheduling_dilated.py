@@ -58,18 +58,19 @@ class DilatedScheduler(UnmaskingScheduler):
         return strides
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
-        strides = self.strides(step.sample.shape[1])
-        positions = torch.arange(step.sample.shape[1], device=step.sample.device)
-        on_grid = positions % torch.tensor(strides, device=step.sample.device).unsqueeze(1) == 0
-        index = torch.arange(len(strides), device=step.sample.device)
-        tried = self._state["stride_index"].clamp(max=len(strides) - 1).unsqueeze(1)
+        window, device = step.sample.shape[1], step.sample.device
+        count = len(self.strides(window))
+        index = torch.arange(count, device=device)
+        strides = (window // torch.pow(self._base, index + 1)).clamp(min=1)
+        on_grid = torch.arange(window, device=device) % strides.unsqueeze(1) == 0
+        tried = self._state["stride_index"].clamp(max=count - 1).unsqueeze(1)
         useful = (step.masked.unsqueeze(1) & on_grid).any(dim=2) & (index >= tried)
         chosen = useful.long().argmax(dim=1)
-        chosen = torch.where(useful.any(dim=1), chosen, len(strides) - 1)
+        chosen = torch.where(useful.any(dim=1), chosen, count - 1)
         due = step.masked & on_grid[chosen]
         self._state["stride_index"] = torch.where(step.masked.any(dim=1), chosen + 1, self._state["stride_index"])
         if self._skip_below is None:
             return due
-        last = (chosen == len(strides) - 1).unsqueeze(1)
+        last = (chosen == count - 1).unsqueeze(1)
         confidence = step.proposal.confidence
         return due & (last | (confidence >= self._skip_below) | surest(confidence, due, 1))

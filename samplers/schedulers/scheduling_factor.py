@@ -56,7 +56,7 @@ class FactorScheduler(UnmaskingScheduler):
         # The rule has to hold for every surer token too: count how many hold before the first that fails.
         by_rank = torch.zeros_like(holds).scatter(1, rank, holds)
         if self._rule == "reference_code":
-            by_rank[:, 0] = True
+            by_rank[:, 0].fill_(True)
         count = by_rank.long().cumprod(dim=1).sum(dim=1)
         masked_count = step.masked.sum(dim=1)
         if self._rule == "reference_code":

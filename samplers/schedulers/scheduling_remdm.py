@@ -125,13 +125,14 @@ class ReMDMScheduler(QuotaScheduler):
     def select(self, step: Step, scores: Tensor) -> Tensor:
         if self._drawn_schedule is None:
             return super().select(step, scores)
+        self._drawn_schedule = self._drawn_schedule.to(step.sample.device)
         noise = uniform(step.sample.shape, step.generator, step.sample.device)
         return step.masked & (noise < self._now(self._drawn_schedule.commit, step))
 
     def _now(self, of_each_step: Tensor, step: Step) -> Tensor:
         """What a schedule says of the step that each row is at, (batch, 1)."""
         index = self._state["step_index"].clamp(max=len(of_each_step) - 1)
-        return of_each_step.to(step.sample.device)[index].unsqueeze(1)
+        return of_each_step[index].unsqueeze(1)
 
     def _draw_remasking(self, step: Step, transfer_index: Tensor, schedule: RemaskingSchedule) -> Tensor:
         """The committed tokens that are drawn to be masked again, in rows that are not finished."""

@@ -76,14 +76,33 @@ def keep_top_k(values: Tensor, top_k: int | None) -> Tensor:
 
 
 def nucleus(values: Tensor, top_p: float | None) -> Tensor:
-    """Logits with -inf for all but the likeliest tokens that together reach the mass `top_p`."""
+    """Logits with -inf for all but the likeliest tokens that together reach the mass `top_p`.
+
+    A token stays while the mass of the likelier ones is below `top_p` (of equals, those of a lower id are likelier), so
+    the likeliest one always does. The probability at which that ends is found by halving, bit by bit: sorting a
+    vocabulary takes many times as long.
+    """
     if top_p is None or top_p >= 1:
         return values
-    ordered, order = values.sort(dim=-1, descending=True, stable=True)
-    mass = ordered.softmax(dim=-1)
-    # A token stays while the mass before it is below top_p, so the likeliest one always does.
-    dropped = mass.cumsum(dim=-1) - mass >= top_p
-    return values.masked_fill(torch.zeros_like(dropped).scatter(-1, order, dropped), -torch.inf)
+    probabilities = values.softmax(dim=-1)
+    bits = torch.int64 if values.dtype == torch.float64 else torch.int32
+    # Floats that are not negative are in the order of their bits. The mass above `high` is below top_p throughout,
+    # that above `low` is not.
+    high = probabilities.amax(dim=-1, keepdim=True).view(bits)
+    low = torch.full_like(high, -1)
+    above, likelier = torch.empty_like(probabilities, dtype=torch.bool), torch.empty_like(probabilities)
+    for _ in range(torch.iinfo(bits).bits):
+        middle = low + torch.div(high - low, 2, rounding_mode="floor")
+        torch.gt(probabilities, middle.clamp(min=0).view(values.dtype), out=above)
+        mass = torch.mul(probabilities, above, out=likelier).sum(dim=-1, keepdim=True)
+        enough = mass < top_p
+        high = torch.where(enough, middle.clamp(min=0), high)
+        low = torch.where(enough, low, middle)
+    least = high.view(values.dtype)
+    mass = torch.mul(probabilities, torch.gt(probabilities, least, out=above), out=likelier).sum(dim=-1, keepdim=True)
+    equal = probabilities == least
+    before = mass + (equal.cumsum(dim=-1) - 1) * least
+    return values.masked_fill(~(above | (equal & (before < top_p))), -torch.inf)
 
 
 def _groups(values: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from loopback_languagetool import loopback_languagetool
 
 import hub_dataset
 from benchmark.data import load_rows
@@ -324,3 +325,25 @@ def test_only_scores_are_kept_of_what_the_metric_says(tmp_path: Path) -> None:
     runner._metric = SimpleNamespace(compute=lambda **arguments: said)
     kept = runner._score([{"reference": "{}"}], [{"id": "a", "prediction": "b"}])
     assert kept == [{"id": "a", "prediction": "b", "scores": {"score": 1.0, "headline": 1.0}}]
+
+
+def test_what_scoring_text_takes_is_missed_before_anything_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setenv("PARALLELBENCH_LANGUAGETOOL_URL", "http://127.0.0.1:9")
+    runner = make_runner(tmp_path, tasks=("words_to_sentence_easy",), schedulers=["random:k=8"])
+    jobs = [Job(load_model("ideal"), "words_to_sentence_easy", runner.rows["words_to_sentence_easy"], 8, [])]
+    monkeypatch.setattr(runner, "_run_side_by_side", None)
+    with pytest.raises(OSError, match=r"127\.0\.0\.1:9 gave no answer"):
+        runner.run(jobs, Recorder())
+
+
+def test_scores_of_text_are_kept_with_their_headline(tmp_path, monkeypatch):
+    with loopback_languagetool({"He go": "HE_VERB_AGR"}) as server:
+        monkeypatch.setenv("PARALLELBENCH_LANGUAGETOOL_URL", server.url)
+        rows = load_rows("words_to_sentence_easy", 2) + load_rows("text_writing_summarize", 1)
+        runner = make_runner(tmp_path)
+        answers = [rows[0]["answer"], "He go home.", rows[2]["answer"]]
+        samples = runner._score(rows, [{"prediction": answer} for answer in answers])
+    scores = [sample["scores"] for sample in samples]
+    assert [score["headline"] for score in scores] == [1.0, 0.0, 1.0]
+    assert [score["score"] for score in scores] == [1.0, 0.0, 1.0]
+    assert scores[0]["inclusion"] == scores[2]["rouge_l"] == 1.0

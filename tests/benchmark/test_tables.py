@@ -9,7 +9,7 @@ from example_run import TASKS, default_schedulers, scheduler, write_run
 from rich.console import Console
 
 from benchmark.summary import summarise
-from benchmark.tables import mean_tables, missing_line, notes, task_statistics_tables, task_tables
+from benchmark.tables import comparison_tables, mean_tables, missing_line, notes, task_statistics_tables, task_tables
 
 
 def text(tables: list, width: int = 100) -> str:
@@ -27,7 +27,7 @@ def default_summary(tmp_path_factory):
 
 
 def everything(summary) -> list:
-    return [*task_tables(summary), *task_statistics_tables(summary), *mean_tables(summary)]
+    return [*task_tables(summary), *comparison_tables(summary), *task_statistics_tables(summary), *mean_tables(summary)]
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
@@ -55,6 +55,26 @@ def test_a_row_has_score_interval_strict_speed_passes_and_count(tmp_path: Path) 
     assert re.search(
         r"random\(k=4\) +100\.0 +\[100\.0, 100\.0\] +100\.0 +4\.00 +8\.0 +20 *\n", text(task_tables(summary))
     )
+
+
+def test_several_models_stand_side_by_side_where_two_of_them_have_a_score(tmp_path: Path) -> None:
+    settings = [scheduler("random", "k", 4), scheduler("random", "k", 8), scheduler("threshold", "threshold", 0.9)]
+    store = write_run(tmp_path, settings, ["copy", "sort"], ("ideal", "org/one", "org/two"))
+    store.samples_path("org/one", "copy", "random(k=4)").unlink()
+    for model in ("org/one", "org/two"):
+        store.samples_path(model, "sort", "random(k=8)").unlink()
+    summary = summarise(store)
+    shown = text(comparison_tables(summary))
+    assert re.search(r"task, setting +ideal +org/one +org/two", shown)
+    assert re.search(r"  random\(k=4\) +100\.0 +\? +100\.0", shown)
+    assert shown.count("random(k=8)") == 1, "of sort the ideal model alone has it"
+    speeds = [summary.points[model, "sort", "threshold(threshold=0.9)"].tokens_per_step for model in summary.models]
+    for speed in speeds:
+        assert f"@{speed:5.2f}" in shown
+
+
+def test_a_single_model_is_compared_with_nothing(default_summary) -> None:
+    assert comparison_tables(default_summary) == []
 
 
 def test_long_and_bracketed_names_are_shown_whole(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import torch
 from click.testing import CliRunner
 from rich.console import Console
 from support import ROOT
+from tiny_pipeline import MASK, WORDS, tiny_tokenizer
+from transformers import BertConfig, BertForMaskedLM
 
 from benchmark.cli import main
 from benchmark.settings import SchedulerSetting
@@ -19,6 +23,8 @@ from benchmark.watch import decode, frame_of, render
 from hub_dataset import build_rows
 from samplers import GenerationStep
 
+#: The one address in a picture: a comment that says which library made it.
+RICH = "https://www.textualize.io"
 ARGUMENTS = ["watch", "--task", "waiting_line_shuffle", "--row", "2"]
 
 
@@ -133,7 +139,26 @@ def test_steps_are_kept_as_text_or_as_a_picture(tmp_path: Path) -> None:
     svg = picture.read_text(encoding="utf-8")
     assert svg.startswith("<svg")
     assert "remasked" in svg
+    assert re.findall(r"https?://[^\"')\s]+", svg.replace("http://www.w3.org/2000/svg", "")) == [RICH]
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["steps.svg", "steps.txt"]
+
+
+TEMPLATE = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
+
+
+def test_a_model_with_weights_is_watched_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    size = {"vocab_size": len(WORDS), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = BertForMaskedLM(BertConfig(**size, intermediate_size=16, max_position_embeddings=512))
+    model.config.mask_token_id = MASK
+    model.save_pretrained(tmp_path)
+    tokenizer = deepcopy(tiny_tokenizer())
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(tmp_path)
+    result = run("--model", str(tmp_path), "--scheduler", "confidence:k=16", "--device", "cpu", "--dtype", "float32")
+    assert result.exit_code == 0, result.output
+    assert "step 2 · 2 forward passes · 16 committed · 0 still masked" in result.output.splitlines()
+    assert re.search(r"probability: \S+ 0\.\d\d", result.output)
 
 
 @pytest.mark.slow

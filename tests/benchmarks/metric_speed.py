@@ -4,6 +4,7 @@ The baseline that ratios refer to is `json.loads` of the same predictions, timed
 """
 
 import importlib
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "sudoku": (GRID, {"answer": GRID}),
     "words_to_sentence": ("The river met the quiet lantern.", {"words": ["river", "lantern", "quiet"]}),
 }
+SUMMARY = "Ines will visit her father on Saturday and bring him an alarm button."
+ANSWER = "On Saturday Ines visits her father, and brings an alarm button with her."
 
 
 def calls_per_second(call: Callable[[], object], repeats: int = 20_000) -> float:
@@ -52,15 +55,26 @@ def main() -> None:
         baseline = calls_per_second(partial(json.loads, document))
         print(f"{name:18}{rate:>15,.0f}{rate / baseline:>22.2f}")
 
+    similarity = importlib.import_module(f"{type(metric).__module__.rpartition('.')[0]}.similarity")
+    for name in ("rouge", "bleu"):
+        numbers = itertools.count()
+        compare = getattr(similarity, name)
+        rate = calls_per_second(
+            lambda numbers=numbers, compare=compare: compare(f"{ANSWER} {next(numbers)}", SUMMARY), 500
+        )
+        print(f"{name:18}{rate:>15,.0f}")
+
     predictions = [prediction for prediction, _ in CASES.values()] * 13
     references = [json.dumps({"scorer": name, **values}) for name, (_, values) in CASES.items()] * 13
     columns = {"predictions": predictions[:100], "references": references[:100]}
+    # What is measured is the metric, not LanguageTool: the verdicts are given.
+    options = {"grammar": [True] * 100, "parses": False}
 
     def compute_from_cache_files() -> None:
         metric.add_batch(**columns)
-        metric.compute()
+        metric.compute(**options)
 
-    direct = 100 * calls_per_second(partial(metric.compute, **columns), repeats=100)
+    direct = 100 * calls_per_second(partial(metric.compute, **columns, **options), repeats=100)
     stored = 100 * calls_per_second(compute_from_cache_files, repeats=20)
     print(f"\n{'compute':18}{direct:>15,.0f}{direct / stored:>22.2f} (ratio to add_batch + compute, 100 rows)")
 

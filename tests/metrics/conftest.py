@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import os
+import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -67,8 +68,9 @@ def languagetool(part: Callable[[str], ModuleType]) -> Iterator[None]:
 def link_grammar(monkeypatch: pytest.MonkeyPatch) -> str:
     """Lets the metric find Link Grammar, also where it is installed for Debian's Python alone; else skips."""
     if importlib.util.find_spec("linkgrammar") is None:
-        if not (DEBIAN_PACKAGES / "linkgrammar").is_dir():
-            pytest.skip("Link Grammar is not installed: apt-get install python3-link-grammar")
+        library = f"_clinkgrammar.{sysconfig.get_config_var('SOABI')}.so"
+        if not (DEBIAN_PACKAGES / "linkgrammar" / library).exists():
+            pytest.skip("Link Grammar is not installed for this Python: apt-get install python3-link-grammar")
         monkeypatch.setenv("PARALLELBENCH_LINKGRAMMAR_PATH", str(DEBIAN_PACKAGES))
     return str(DEBIAN_PACKAGES)
 

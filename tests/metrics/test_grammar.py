@@ -91,6 +91,13 @@ def test_signature_names_version_language_and_rules(grammar, checker, loopback):
     assert other.signature == "LanguageTool 0.0, en-US, all rules but MORFOLOGIK_RULE_EN_US"
 
 
+def test_the_oldest_are_forgotten_when_there_are_too_many(grammar, checker, loopback, monkeypatch):
+    monkeypatch.setattr(grammar, "MOST_KEPT", 2)
+    for text in ("One.", "Two.", "Three.", "Three.", "One."):
+        checker.verdicts([text])
+    assert [text for _, text in loopback.log] == ["One.", "Two.", "Three.", "One."]
+
+
 def test_address_is_the_one_given_or_that_of_the_environment(grammar, monkeypatch):
     assert grammar.server_address(None) is None
     monkeypatch.setenv("PARALLELBENCH_LANGUAGETOOL_URL", " http://a:1 ")

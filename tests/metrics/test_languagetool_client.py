@@ -102,3 +102,33 @@ def test_what_is_not_languagetool_is_one_line(client, part, body, words):
 def test_a_proxy_is_not_asked_for_this_machine(client, loopback, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert client.check(client.NamedServer(loopback.url), "Text.").rule_ids == ()
+
+
+class Replaceable:
+    """An endpoint that counts how often its server was taken to be broken."""
+
+    def __init__(self, url):
+        self.address, self.replaced = url, 0
+
+    def url(self):
+        return self.address
+
+    def replace(self, url):
+        self.replaced += 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "replaced"), [([500, 503], 0), (["hang"], 0), (["hang", "hang"], 1), (["hang", 500], 0)], ids=str
+)
+def test_a_slow_server_is_replaced_at_the_second_time_and_a_busy_one_never(client, loopback, trouble, replaced):
+    loopback.trouble = list(trouble)
+    server = Replaceable(loopback.url)
+    assert client.check(server, "He go.").rule_ids == ("HE_VERB_AGR",)
+    assert server.replaced == replaced
+
+
+def test_a_dead_server_is_replaced_at_once(client, part):
+    server = Replaceable("http://127.0.0.1:9")
+    with pytest.raises(part("unavailable").UnavailableError, match="refused"):
+        client.check(server, "Text.")
+    assert server.replaced == 2

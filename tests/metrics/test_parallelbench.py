@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loopback_languagetool import loopback_languagetool
 from support import ROOT, golden_files, read_lines
 
 # Scorer names of the reference implementation, in whose form the golden cases are.
@@ -73,6 +74,26 @@ def test_golden_scores_agree(metric, path):
     ]
     assert differing == []
     assert {sample["scorer"] for sample in samples} == set(GOLDEN_SCORERS.values())
+
+
+@pytest.mark.parametrize("path", golden_files("scores.jsonl"))
+@pytest.mark.parametrize("grammatical", [True, False])
+def test_golden_scores_agree_when_the_verdict_comes_from_a_checker(metric, path, grammatical):
+    cases = [case for case in read_lines(path) if case.get("grammatical") is grammatical]
+    # Every text holds the empty string.
+    with loopback_languagetool({} if grammatical else {"": "SOMETHING"}) as server:
+        samples = metric.compute(
+            predictions=[case["prediction"] for case in cases],
+            references=[golden_reference(case) for case in cases],
+            grammar_url=server.url,
+            parses=False,
+            per_sample=True,
+        )["samples"]
+    assert cases
+    for case, sample in zip(cases, samples, strict=True):
+        assert {GOLDEN_SCORES.get(name, name): value for name, value in case["scores"].items()} == {
+            name: value for name, value in sample.items() if name not in ("scorer", "headline")
+        }
 
 
 @pytest.mark.parametrize("scorer", RIGHT_ANSWERS)
@@ -255,6 +276,15 @@ def test_the_examples_in_the_docstrings_are_right(part, monkeypatch):
     assert len(attempted) == 2
     assert all(attempted)
     assert runner.failures == 0
+
+
+def test_the_main_file_imports_every_module_by_name():
+    # `evaluate` copies no others, from a folder as from the Hub.
+    folder = ROOT / "metrics" / "parallelbench"
+    lines = (folder / "parallelbench.py").read_text().splitlines()
+    imported = {line.split()[1].lstrip(".") for line in lines if line.startswith("from .")}
+    assert imported == {path.stem for path in folder.glob("*.py")} - {"parallelbench", "app"}
+    assert not [line for line in lines if line.startswith("from .") and "#" in line]  # it would be read as an address
 
 
 LOAD_AND_SCORE = """

@@ -1,5 +1,6 @@
 """`generate` with models of every family: blocks on the model's grid, padded batches, prompts with mask tokens."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -228,3 +229,57 @@ def test_layout_of_prompts_that_fill_their_blocks_is_plain() -> None:
     ids = torch.arange(8)[None]
     layout = grid_layout(ids, None, torch.full((1, 8), MASK), MASK, grid=4, block_length=4)
     assert (layout.start, layout.tails, layout.fixed, layout.attention_mask) == (8, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "cfg_scale"),
+    # Without its prompt, a prompt-first model that is asked afresh cannot know where the answer starts.
+    [("sdar", 0.0), ("sdar", 0.5), ("fast_dllm", 0.0), ("fast_dllm", 0.5), ("llada2", 0.0), ("parallelbench", 0.0)],
+)
+def test_callback_that_changes_a_finished_block_is_heard(tiny: dict[str, Any], name: str, cfg_scale: float) -> None:
+    def change(step: int, timestep: Any, state: dict[str, Tensor]) -> dict[str, Tensor] | None:
+        if step % 3:
+            return None
+        state["sample"][:, 0] = step % 50
+        return state
+
+    ids, mask = batch_of(prompts([9, 6]))
+    options: dict[str, Any] = {"attention_mask": mask, "max_new_tokens": 12, "block_length": 4, "cfg_scale": cfg_scale}
+    results = [
+        generate(model, ids, scheduler=ConfidenceScheduler(k=1), callback_on_step_end=change, **options).sequences
+        for model in (tiny[name], Uncached(tiny[name]))
+    ]
+    assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", TINY_CONFIGS)
+def test_half_precision_decodes(tmp_path: Path, name: str, dtype: str) -> None:
+    model = models.load(write_checkpoint(tmp_path, TINY_CONFIGS[name]), dtype=dtype)
+    ids, mask = batch_of(prompts([9, 6]))
+    output = generate(model, ids, attention_mask=mask, scheduler=ThresholdScheduler(threshold=0.2), max_new_tokens=9)
+    assert not (output.sequences[:, 9:] == MASK).any()
+
+
+@pytest.mark.parametrize("name", ["sdar", "llada"])
+def test_model_spread_by_accelerate_decodes_as_one_that_is_not(tmp_path: Path, name: str) -> None:
+    folder = write_checkpoint(tmp_path, TINY_CONFIGS[name])
+    ids = prompts([9])[0][None]
+    sequences = [
+        generate(model, ids, scheduler=ConfidenceScheduler(k=2), max_new_tokens=8).sequences
+        for model in (models.load(folder), models.load(folder, device_map={"model": "cpu", "lm_head": "cpu"}))
+    ]
+    assert torch.equal(*sequences)
+
+
+@pytest.mark.parametrize("name", ["llada", "sdar", "llada2"])
+def test_compiled_model_decodes_as_one_that_is_not(tmp_path: Path, name: str) -> None:
+    folder = write_checkpoint(tmp_path, TINY_CONFIGS[name])
+    ids = prompts([9])[0][None]
+    compiled = models.load(folder)
+    compiled.compile(backend="eager")
+    sequences = [
+        generate(model, ids, scheduler=ConfidenceScheduler(k=4), max_new_tokens=8).sequences
+        for model in (models.load(folder), compiled)
+    ]
+    assert torch.equal(*sequences)

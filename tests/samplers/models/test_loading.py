@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from random_checkpoint import TINY_CONFIGS, write_checkpoint
 from recorded_logits import sample_of
 from safetensors.torch import load_file, save_file
+from support import ROOT
 
 from samplers import models
 from samplers.models.registry import family_of
@@ -273,7 +276,7 @@ def test_directories_that_hold_no_model(tmp_path: Path) -> None:
         models.load(tmp_path / "nowhere")
     folder = written(tmp_path, "llada")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"has no model.safetensors \(nor shards with an index\)"):
+    with pytest.raises(ValueError, match=r"has no model.safetensors; only weights in safetensors are read"):
         models.load(folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(ValueError, match="is not JSON"):
@@ -369,3 +372,9 @@ def test_auto_map_is_ignored(tmp_path: Path) -> None:
     assert "auto_map" in json.loads((tmp_path / "model" / "config.json").read_text())
     (tmp_path / "model" / "modeling_llada.py").write_text("raise SystemExit('somebody ran me')")
     assert models.load(tmp_path / "model").vocab_size == 128
+
+
+def test_listing_the_families_imports_nothing_heavy() -> None:
+    code = "import sys; from samplers import models; print(len(models.families()), 'torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["7", "False"]

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scheduler_cases import Window, property_test, walk, windows
 
-from samplers import ConfidenceScheduler, EntropyScheduler, LeftToRightScheduler, MarginScheduler, RandomScheduler
+from samplers import (
+    ConfidenceScheduler,
+    EntropyScheduler,
+    LeftToRightScheduler,
+    MarginScheduler,
+    RandomScheduler,
+    scheduler_class,
+)
 from samplers.schedulers.scheduling_quota import QuotaScheduler
 
 CLASSES = (RandomScheduler, LeftToRightScheduler, ConfidenceScheduler, MarginScheduler, EntropyScheduler)
@@ -105,9 +112,9 @@ def test_steps_come_from_the_constructor_then_from_set_timesteps_then_k_is_one()
 @property_test(25)
 @given(window=windows(max_batch=3), k=st.integers(1, 4))
 def test_the_committed_are_the_surest(window: Window, k: int) -> None:
-    for scheduler_class, largest in ((ConfidenceScheduler, False), (LeftToRightScheduler, True)):
+    for cls, largest in ((ConfidenceScheduler, False), (LeftToRightScheduler, True)):
         sample = window.sample
-        for output in walk(scheduler_class(k=k), window):
+        for output in walk(cls(k=k), window):
             probabilities = output.sampled_probs.tolist()
             for row, tokens in enumerate(sample.tolist()):
                 masked = [position for position, token in enumerate(tokens) if token == window.mask_token_id]
@@ -136,3 +143,38 @@ def test_bad_arguments_are_named(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         scheduler_class(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("masks", "steps", "expected"),
+    [
+        (32, 4, [3, 7, 10, 12]),
+        (12, 3, [2, 4, 6]),
+        (3, 8, [1, 1, 1]),
+        (8, 1, [8]),
+        (1, 5, [1]),
+    ],
+)
+def test_cosine_leaves_the_share_that_its_formula_says(masks: int, steps: int, expected: list[int]) -> None:
+    scheduler = ConfidenceScheduler(num_inference_steps=steps, schedule="cosine")
+    outputs = walk(scheduler, Window(torch.full((2, masks), 3), 4, 3, seed=1))
+    assert [int(output.transfer_index[0].sum()) for output in outputs] == expected
+
+
+def test_cosine_counts_what_was_masked_at_the_start_of_each_row() -> None:
+    sample = torch.full((2, 32), 3)
+    sample[1, :20] = 0
+    outputs = walk(ConfidenceScheduler(num_inference_steps=3, schedule="cosine"), Window(sample, 4, 3, seed=1))
+    assert [output.transfer_index.sum(dim=1).tolist() for output in outputs] == [[5, 2], [11, 4], [16, 6]]
+
+
+@pytest.mark.parametrize("name", ["RCRScheduler", "ReMDMScheduler", "KLASSScheduler", "PositionCalibratedScheduler"])
+def test_every_class_with_a_quota_takes_every_schedule(name: str) -> None:
+    cls = scheduler_class(name)
+    arguments = {"remask_steps": 0} if name == "ReMDMScheduler" else {}
+    for schedule in ("even", "cosine", "linear_time"):
+        scheduler = cls(num_inference_steps=3, schedule=schedule, **arguments)
+        assert scheduler.config.schedule == schedule
+        outputs = walk(scheduler, Window(torch.full((1, 39), 3), 4, 3, seed=1))
+        left = [int((output.prev_sample == 3).sum()) for output in outputs]
+        assert left == {"even": [26, 13, 0], "cosine": [33, 19, 0], "linear_time": [27, 14, 0]}[schedule], schedule

@@ -66,3 +66,22 @@ def test_reset_forgets_everything_and_restart_one_number() -> None:
     state.restart("count")
     assert state.follow(sample).tolist() == [True]
     assert state["confidence"].tolist() == [[torch.inf, torch.inf]]
+
+
+def test_what_is_remembered_of_tokens_lasts_as_long_as_the_samples_do() -> None:
+    sample = torch.tensor([[1, MASK], [2, MASK]])
+    state = SampleState({"count": 0}, per_token=["credit"])
+    state.follow(sample)
+    assert state.get("credit") is None
+    state["credit"] = torch.ones(2, 2, 5)
+    state.returned(sample)
+    grown = torch.cat([sample, torch.full((2, 1), MASK)], dim=1)
+    assert state.follow(grown).tolist() == [False, False]
+    assert state["credit"].shape == (2, 3, 5)
+    assert state["credit"][:, 2].abs().sum() == 0
+    state.returned(grown)
+    # A row that starts afresh says so; its numbers are stale until the method sets them.
+    assert state.follow(torch.tensor([[1, MASK, MASK], [3, 3, 3]])).tolist() == [False, True]
+    assert state.get("credit") is not None
+    assert state.follow(torch.zeros(3, 2, dtype=torch.long)).all()
+    assert state.get("credit") is None

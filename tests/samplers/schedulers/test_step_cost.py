@@ -12,6 +12,8 @@ class Operations(TorchDispatchMode):
     """Counts what is dispatched, and refuses what copies a number to the host or has a size that depends on data."""
 
     FORBIDDEN = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "unique", "_unique", "equal")
+    #: Begins what makes a tensor of Python numbers: on an accelerator that waits for all that was asked before.
+    FORBIDDEN += ("lift_fresh",)
 
     def __init__(self) -> None:
         super().__init__()
