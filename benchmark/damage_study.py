@@ -93,7 +93,7 @@ def study_table(found: Sequence[Seen]) -> Table:
 
     checkers = list(found[0].flagged)
     similarity = list(found[0].similarity)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, show_edge=False)
     table.add_column("damage", no_wrap=True)
     table.add_column("texts", justify="right")
     for name in (*checkers, *similarity):
@@ -160,6 +160,6 @@ def _similarity(metric: Any, pairs: Sequence[tuple[str, str]], scorers: dict[str
             grammar=[None] * len(pairs),
             parses=False,
         )
-        names = {"rouge_l": "ROUGE-L", "bleu": "BLEU", "bertscore": "BERT-F1"}
+        names = {"rouge_l": "ROUGE-L", "bleu": "BLEU", "bertscore": "BERT"}
         means |= {label: result[name] for name, label in names.items() if name in result}
     return means
