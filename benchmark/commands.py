@@ -50,8 +50,6 @@ def run_benchmark(
     from .selection import select
 
     keep_freed_memory()
-    if not models and not reference.is_here():
-        click.echo(f"the reference model is not here (no weights in {reference.DIRECTORY}); running the ideal model")
     quick = not models and not full and reference.is_here()
     loaded = _load_models(models or default_models(), options)
     chosen = select(task_patterns, specifications, samples, quick=quick)
@@ -74,6 +72,8 @@ def run_benchmark(
     notices: list[str] = []
     if not _holds_run(store, settings, fresh):
         notices = _check_models(loaded, rows, settings)
+    if not models and not reference.is_here():
+        click.echo(f"the reference model is not here (no weights in {reference.DIRECTORY}); running the ideal model")
     with store.lock():
         # Once more: another process may have begun a run since.
         if not _holds_run(store, settings, fresh):

@@ -80,12 +80,12 @@ def metric_upload(repo_id: str, metric: Path = METRIC) -> Upload:
 def model_upload(repo_id: str, model: Path = MODEL) -> Upload:
     """The upload of a model's folder, whose tag is the model's own version.
 
-    Raises ValueError where it holds no whole model, or for a repository without an owner.
+    Raises FileNotFoundError where it holds no whole model, ValueError for a repository without an owner.
     """
     _check_name(repo_id)
     for name in MODEL_FILES:
         if not (model / name).is_file():
-            raise ValueError(f"{model} holds no model: {name} is missing")
+            raise FileNotFoundError(f"{model} holds no whole model: {name} is missing")
     return Upload("model", repo_id, _files(model), f"v{MODEL_VERSION}")
 
 

@@ -107,7 +107,8 @@ def end_tokens(
 def _of_model(model: Any) -> Any:
     """The end token, or tokens, that a model or its config names."""
     for holder in (model, getattr(model, "config", None), getattr(model, "model", None)):
-        value = getattr(holder, "eos_token_id", None)
+        # Models of samplers.models know the end of a turn beside the end of a text.
+        value = getattr(holder, "stop_token_ids", None) or getattr(holder, "eos_token_id", None)
         if value is not None:
             return value
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +73,17 @@ def _measured(prepared: TaskModel, prompt_length: int, max_new_tokens: int) -> i
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     prompt = torch.full((1, prompt_length), prepared.tokenizer.eos_token_id, device=prepared.device)
-    generate(
-        prepared.model,
-        prompt,
-        scheduler=ConfidenceScheduler(k=max_new_tokens),
-        max_new_tokens=max_new_tokens,
-        block_length=max_new_tokens,
-    )
+    fits = True
+    try:
+        generate(prepared.model, prompt, scheduler=ConfidenceScheduler(k=max_new_tokens), max_new_tokens=max_new_tokens)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        fits = False
     peak = torch.cuda.max_memory_allocated() - before
     torch.cuda.empty_cache()
-    return max(peak, 1)
+    # What does not fit alone is tried alone, and refused there with the reason.
+    return max(peak, 1) if fits else sys.maxsize
 
 
 def _estimated(model: Any, prompt_length: int, max_new_tokens: int) -> int:

@@ -1,4 +1,4 @@
-"""The command line: `tokenizer`, `train`, `predict` and `card`, in the order in which the model is made."""
+"""The command line: `tokenizer`, `train`, `predict`, `ideal` and `card`, in the order in which the model is made."""
 
 from __future__ import annotations
 
@@ -117,6 +117,54 @@ def predict(
         batch_size=batch_size,
         report=click.echo,
     )
+
+
+@main.command()
+@_directory
+@click.option("--out", "output", type=click.Path(path_type=Path), required=True, help="File of predictions to write.")
+@click.option("--task", "tasks", multiple=True, default=("waiting_line_shuffle", "waiting_line_replace_random"))
+@click.option("--samples", type=int, help="Rows of each task; by default all of test.")
+@click.option("--setting", "settings", multiple=True, default=tuple(f"random:k={k}" for k in (1, 2, 4, 8)))
+def ideal(
+    directory: Path, output: Path, tasks: tuple[str, ...], samples: int | None, settings: tuple[str, ...]
+) -> None:
+    """Answer the same questions with the ideal model, in the tokens of the reference model."""
+    from .predictions import write_ideal_predictions
+
+    write_ideal_predictions(directory, output, tasks=tasks, specifications=settings, samples=samples, report=click.echo)
+
+
+@main.command()
+@_directory
+@click.option(
+    "--out", "output", type=click.Path(path_type=Path), required=True, help="Where the run's checkpoints are."
+)
+def export(directory: Path, output: Path) -> None:
+    """Export the last checkpoint of a run that is not complete."""
+    from .training import export_checkpoint
+
+    try:
+        step = export_checkpoint(output, directory)
+    except ValueError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    click.echo(f"{directory}: the model as it was after step {step}")
+
+
+@main.command()
+@_directory
+@click.argument("predictions", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+def card(directory: Path, predictions: tuple[Path, ...]) -> None:
+    """Score PREDICTIONS, files of `predict` and `ideal`, and write the model's card."""
+    from .card import card_text
+    from .predictions import read_predictions
+    from .scoring import score_predictions
+
+    scores = score_predictions([record for path in predictions for record in read_predictions(path)])
+    draft = directory / "README.md.tmp"
+    draft.write_text(card_text(directory, scores), encoding="utf-8")
+    draft.rename(directory / "README.md")
+    click.echo(f"{directory / 'README.md'}: written")
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ class BatchMaker:
         self.shape = shape
         self._seed = seed
         self._pad, self._end, self._mask, self._assistant = (
-            int(self._tokenizer.token_to_id(token)) for token in (PAD, END, MASK, ASSISTANT)
+            self._tokenizer.encode(token).ids[0] for token in (PAD, END, MASK, ASSISTANT)
         )
         tokens = self._tokenizer.get_vocab()
         self._is_separator = np.zeros(len(tokens), dtype=bool)
@@ -109,7 +109,8 @@ class BatchMaker:
                 f"{directory}: the tokenizer has no single token for each of {', '.join(map(repr, _SEPARATORS))}"
             )
         self._is_separator[[ids[0] for ids in separators]] = True
-        self._marks = Punctuation(*(ids[0] for ids in separators), end=self._end)
+        opening, between, closing, comma, line_feed = (ids[0] for ids in separators)
+        self._marks = Punctuation(opening, between, closing, comma, line_feed, self._end)
         self.mixture = Mixture(TrainingPeople(*name_pieces(self._tokenizer)), answers=shape.answers)
 
     def make(self, number: int, purpose: str = "train") -> list[Group]:
@@ -229,7 +230,8 @@ class BatchMaker:
         ended = np.cumsum(ends, axis=1) - ends
         # A user's turn ends first: the assistant's n-th turn lies between end tokens 2n − 1 and 2n.
         inside = (turn > 0) & (ended == 2 * turn - 1)
-        return inside & (prompts != self._pad)
+        answers: np.ndarray = inside & (prompts != self._pad)
+        return answers
 
 
 def _work(directory: Path, shape: BatchShape, seed: int, first: int, last: int, step: int, queue: Any) -> None:

@@ -30,7 +30,7 @@ def save_checkpoint(directory: Path, step: int, tensors: Mapping[str, Tensor], f
     draft.mkdir(parents=True)
     flat = torch.cat([tensor.detach().float().cpu().flatten() for tensor in tensors.values()])
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
-    for number, part in enumerate(flat.split(LARGEST_FILE // 4)):
+    for number, part in enumerate(torch.split(flat, LARGEST_FILE // 4)):
         save_file({"part": part.contiguous()}, str(draft / f"part-{number}.safetensors"))
     (draft / "facts.json").write_text(json.dumps({**facts, "step": step, "shapes": shapes}), encoding="utf-8")
     older = list(find_checkpoints(directory))
@@ -63,5 +63,5 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     sizes = [torch.Size(shape).numel() for shape in shapes.values()]
     if not parts or sum(map(len, parts)) != sum(sizes):
         raise ValueError(f"{path}: holds {sum(map(len, parts))} numbers in {len(parts)} files, not {sum(sizes)}")
-    pieces = torch.cat(parts).split(sizes)
+    pieces = torch.split(torch.cat(parts), sizes)
     return {name: piece.view(shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)}, facts

@@ -82,7 +82,8 @@ class Attention(nn.Module):
         )
         seen_answer = _attend(of_answer[0], key, value, answer_bias)
         seen = torch.cat([seen_prompt.reshape(split, -1), seen_answer.reshape(len(x) - split, -1)])
-        return F.linear(seen, self.o_proj.weight.to(x.dtype))
+        mixed: Tensor = F.linear(seen, self.o_proj.weight.to(x.dtype))
+        return mixed
 
 
 class MLP(nn.Module):
@@ -97,7 +98,8 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weight = torch.cat([self.gate_proj.weight, self.up_proj.weight]).to(x.dtype)
         gate, up = F.linear(x, weight).chunk(2, dim=-1)
-        return F.linear(F.silu(gate) * up, self.down_proj.weight.to(x.dtype))
+        out: Tensor = F.linear(F.silu(gate) * up, self.down_proj.weight.to(x.dtype))
+        return out
 
 
 class Block(nn.Module):
@@ -112,7 +114,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], prompt_bias: Tensor, answer_bias: Tensor) -> Tensor:
         x = x + self.self_attn(self.input_layernorm(x), rotary, prompt_bias, answer_bias)
-        return x + self.mlp(self.post_attention_layernorm(x))
+        added: Tensor = x + self.mlp(self.post_attention_layernorm(x))
+        return added
 
 
 class Trunk(nn.Module):
@@ -172,7 +175,7 @@ class ReferenceModel(nn.Module):
         if prompts.is_cuda:
             # Lengths differ from group to group; one compiled layer serves them all.
             for tensor, dimension in ((x, 0), (rotary[0], 0), (rotary[1], 0), (prompt_bias, 3), (answer_bias, 3)):
-                torch._dynamo.maybe_mark_dynamic(tensor, dimension)  # type: ignore[no-untyped-call]
+                torch._dynamo.maybe_mark_dynamic(tensor, dimension)
         for layer in self.model.layers:
             x = layer(x, rotary, prompt_bias, answer_bias)
         hidden: Tensor = self.model.norm(x)

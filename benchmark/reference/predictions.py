@@ -19,6 +19,9 @@ SPECIFICATIONS = (
     *(f"{order}:k={k}" for order in ("confidence", "random") for k in QUOTAS),
     *(f"threshold:threshold={threshold}" for threshold in THRESHOLDS),
 )
+# Names of the ideal model in records of predictions.
+IDEAL, IDEAL_GREEDY = "ideal", "ideal, greedy"
+_TIE_NOISE = 1e-4
 
 
 def evaluated_tasks() -> list[str]:
@@ -37,11 +40,12 @@ def predict(
     rows: Sequence[Row],
     setting: SchedulerSetting,
     *,
+    name: str = "reference",
     new_tokens: int = NEW_TOKENS,
     temperature: float = 0.0,
     seed: int = 0,
 ) -> Iterator[dict[str, Any]]:
-    """One record per row: its task and id, the setting's label, the prediction and the forward passes it took."""
+    """One record per row: model, task, id, the setting's label, the prediction and the forward passes it took."""
     from samplers import generate
 
     inputs = encode_prompts(tokenizer, rows)
@@ -59,6 +63,7 @@ def predict(
     answers = output.sequences[:, inputs["input_ids"].shape[1] :].tolist()
     for row, tokens, passes in zip(rows, answers, output.num_forward_passes.tolist(), strict=True):
         yield {
+            "model": name,
             "task": row["task"],
             "id": row["id"],
             "setting": setting.label,
@@ -101,6 +106,42 @@ def write_predictions(
                 for record in predict(model, tokenizer, batch, setting, new_tokens=new_tokens):
                     file.write(json.dumps(record, ensure_ascii=False) + "\n")
             report(f"{start + len(batch)} of {len(rows)} rows under {len(settings)} settings")
+    draft.rename(output)
+
+
+def write_ideal_predictions(
+    directory: Path,
+    output: Path,
+    *,
+    tasks: Iterable[str],
+    specifications: Sequence[str],
+    samples: int | None = None,
+    report: Callable[[str], None] = print,
+) -> None:
+    """The same for the ideal model in the tokens of the model in `directory`: greedy, and sampling.
+
+    Greedy decoding breaks ties at random, as a trained model's small errors do; at temperature 1 it is the model of the
+    closed forms.
+    """
+    from samplers import models
+
+    from ..data import load_rows
+    from ..ideal import BorrowedTokenizer, ExactDenoiser
+
+    lender = models.load_tokenizer(str(directory))
+    settings = [SchedulerSetting(*parse_specification(text)) for text in specifications]
+    draft = output.with_suffix(".tmp")
+    with draft.open("w", encoding="utf-8") as file:
+        for task in tasks:
+            rows = load_rows(task, samples)
+            tokenizer: Any = BorrowedTokenizer(lender, rows)
+            for name, temperature in ((IDEAL_GREEDY, 0.0), (IDEAL, 1.0)):
+                noise = 0.0 if temperature else _TIE_NOISE
+                model = ExactDenoiser.from_rows(rows, tokenizer, max_new_tokens=NEW_TOKENS, tie_noise=noise)
+                for setting in settings:
+                    for record in predict(model, tokenizer, rows, setting, name=name, temperature=temperature):
+                        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            report(f"{task}: {len(rows)} rows under {len(settings)} settings, greedy and sampled")
     draft.rename(output)
 
 

@@ -76,7 +76,8 @@ def save_tokenizer(tokenizer: Tokenizer, directory: Path) -> None:
     """Write `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja`, as transformers reads them."""
     from transformers import PreTrainedTokenizerFast
 
-    wrapped: Any = PreTrainedTokenizerFast(
+    make: Any = PreTrainedTokenizerFast
+    wrapped = make(
         tokenizer_object=tokenizer,
         pad_token=PAD,
         eos_token=END,

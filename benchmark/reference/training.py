@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -98,6 +99,8 @@ class Trainer:
             betas=config.betas,
             fused=self.on_gpu,
         )
+        name = torch.cuda.get_device_name(self.device) if self.on_gpu else "CPU"
+        self._place = {"device": name, "torch": torch.__version__}
         self.step = 0
         self.seconds = 0.0
         output.mkdir(parents=True, exist_ok=True)
@@ -118,13 +121,17 @@ class Trainer:
         """
         config, piece = self.config, self.piece
         last = config.steps if piece.steps is None else min(config.steps, self.step + piece.steps)
-        begin, base = time.monotonic(), self.seconds
+        begin, base, waited = time.monotonic(), self.seconds, 0.0
         names = BatchMaker(self.directory, config.shape, config.seed).mixture.names
         logged, logged_at = self.step, begin
+        self._write({"begins_at": self.step, "config": asdict(config), **self._place})
         with batches_ahead(
             self.directory, config.shape, config.seed, self.step, last, workers=piece.workers
         ) as batches:
-            for groups in batches:
+            while self.step < last:
+                asked = time.monotonic()
+                groups = next(batches)
+                waited += time.monotonic() - asked
                 logging = (self.step + 1) % piece.log_every == 0 or self.step + 1 == last
                 loss, by_task = self._train(groups, logging, len(names))
                 self.step += 1
@@ -135,9 +142,13 @@ class Trainer:
                     now = time.monotonic()
                     self.seconds = base + now - begin
                     self._log(
-                        report, value, (self.step - logged) / (now - logged_at), dict(zip(names, by_task, strict=True))
+                        report,
+                        value,
+                        speed=(self.step - logged) / (now - logged_at),
+                        waiting=waited / (now - logged_at),
+                        by_task=dict(zip(names, by_task, strict=True)),
                     )
-                    logged, logged_at = self.step, now
+                    logged, logged_at, waited = self.step, now, 0.0
                     if piece.minutes is not None and now - begin > piece.minutes * 60:
                         break
                 if piece.checkpoint_every and self.step % piece.checkpoint_every == 0 and self.step < config.steps:
@@ -147,6 +158,7 @@ class Trainer:
         complete = self.step == config.steps
         if complete:
             export_model(self.model.state_dict(), config.model, self.directory)
+            shutil.copyfile(self.output / LOG, self.directory / LOG)
         else:
             self._save()
         return complete
@@ -167,7 +179,7 @@ class Trainer:
             weights = self._to_device(group.weights)
             losses = self._loss(hidden, self.model.model.embed_tokens.weight, places, owners, targets, weights)
             loss = losses.sum() / hidden_tokens
-            loss.backward()
+            torch.autograd.backward(loss)
             total += loss.detach()
             if logging:
                 self._add_by_task(by_task, losses.detach(), places, prompts, windows, self._to_device(group.tasks))
@@ -191,7 +203,11 @@ class Trainer:
             tensor = tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor if tensor.is_floating_point() else tensor.long()
 
-    def _log(self, report: Callable[[str], None], loss: float, speed: float, by_task: dict[str, float]) -> None:
+    def _log(
+        self, report: Callable[[str], None], loss: float, *, speed: float, waiting: float, by_task: dict[str, float]
+    ) -> None:
+        """One line for the log and one for the user: `speed` in steps per second, `waiting` the share of time in which
+        there was no batch yet."""
         config = self.config
         entry = {
             "step": self.step,
@@ -199,15 +215,19 @@ class Trainer:
             "learning_rate": round(config.rate(self.step - 1), 7),
             "seconds": round(self.seconds, 1),
             "prompts_per_second": round(speed * config.shape.prompts),
+            "waiting": round(waiting, 3),
             "loss_by_task": {name: round(value, 4) for name, value in by_task.items() if math.isfinite(value)},
         }
-        with (self.output / LOG).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        self._write(entry)
         left = (config.steps - self.step) / speed if speed else 0.0
         report(
-            f"step {self.step}/{config.steps}  loss {loss:.4f}  {entry['prompts_per_second']} prompts/s  "
-            f"{self.seconds:.0f} s, {left:.0f} s to go"
+            f"step {self.step}/{config.steps}  loss {loss:.4f}  {entry['prompts_per_second']} prompts/s "
+            f"({waiting:.0%} waiting for batches)  {self.seconds:.0f} s, {left:.0f} s to go"
         )
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        with (self.output / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
 
     def _save(self) -> None:
         tensors: dict[str, Tensor] = dict(self.model.named_parameters())
@@ -237,3 +257,26 @@ class Trainer:
                 state["step"] = torch.tensor(float(self.step), device=self.device if self.on_gpu else "cpu")
                 for moment in _MOMENTS:
                     state[moment] = tensors[f"{moment}.{name}"].to(self.device)
+
+
+def export_checkpoint(output: Path, directory: Path) -> int:
+    """Export the latest checkpoint of a run that is not complete, with its log; returns its step.
+
+    Raises:
+        ValueError: there is no checkpoint.
+    """
+    checkpoints = find_checkpoints(output)
+    if not checkpoints:
+        raise ValueError(f"{output}: there is no checkpoint")
+    tensors, facts = load_checkpoint(checkpoints[-1])
+    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(_MOMENTS)}
+    export_model(weights, ModelConfig(**facts["config"]["model"]), directory)
+    shutil.copyfile(output / LOG, directory / LOG)
+    step: int = facts["step"]
+    return step
+
+
+def read_log(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The lines of a log with which pieces of the run begin, and those of its steps."""
+    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [entry for entry in entries if "config" in entry], [entry for entry in entries if "loss" in entry]

@@ -94,7 +94,7 @@ def publish(repo: str | None, space: str | None, model: str | None, only: tuple[
 
     One commit each, then a tag: the data's version, for the model its own. A tag never moves: publishing the same
     content again does nothing, other content needs a new version. The model is what lies in hub_model/, and is left out
-    where nothing does. The token is the one of `hf auth login` or HF_TOKEN.
+    where no whole one does. The token is the one of `hf auth login` or HF_TOKEN.
 
     \b
     Examples:
@@ -109,9 +109,7 @@ def publish(repo: str | None, space: str | None, model: str | None, only: tuple[
     for option, given, part in (("--space", space, "metric"), ("--model", model, "model")):
         if given and only and part not in only:
             raise ValueError(f"{option} {given} has no effect without --only {part}")
-    parts = only or ("dataset", "metric")
-    if not only and publishing.MODEL.is_dir():
-        parts = (*parts, "model")
+    parts = only or ("dataset", "metric", "model")
     owner = publishing.UNKNOWN_OWNER if dry_run else publishing.find_owner()
     repo = repo or f"{owner}/{NAME}"
     uploads = []
@@ -121,9 +119,12 @@ def publish(repo: str | None, space: str | None, model: str | None, only: tuple[
         if "metric" in parts:
             uploads.append(publishing.metric_upload(space or repo))
         if "model" in parts:
-            uploads.append(publishing.model_upload(model or f"{repo.split('/')[0]}/{NAME}-model"))
-        elif not only:
-            _say(f"the model is left out: there is no folder {publishing.MODEL.name}")
+            try:
+                uploads.append(publishing.model_upload(model or f"{repo.split('/')[0]}/{NAME}-model"))
+            except FileNotFoundError as error:  # it comes last, and data can do without it
+                if only or model:
+                    raise
+                _say(f"the model is left out: {error}")
         for upload in uploads:
             target = f"{upload.repo_type} {upload.repo_id}"
             if dry_run:

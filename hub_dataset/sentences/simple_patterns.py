@@ -160,7 +160,8 @@ def _question(c: Composer) -> str:
 
 
 def _imperative(c: Composer) -> str:
-    start = c.pick(("please ", "", "do not ", "always ", "never "))
+    # A word stands before the verb: "Cook" and "Park" with a capital letter are names of `test`.
+    start = c.pick(("please ", "do not ", "always ", "never "))
     first = c.action("base", "your", stative=False)
     if c.chance(0.4):
         return f"{start}{first} {c.place()}"

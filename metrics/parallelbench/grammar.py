@@ -6,11 +6,10 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any
 
-from .languagetool_client import LANGUAGE, Findings, check, endpoint
+from .languagetool_client import LANGUAGE, URL_VARIABLE, Findings, check, endpoint
 from .sentences import pieces
 from .unavailable import UnavailableError
 
-URL_VARIABLE = "PARALLELBENCH_LANGUAGETOOL_URL"
 # Even two cores gain up to here: a thread waits while the server works; see tests/benchmarks/grammar_speed.py.
 THREADS = max(8, 2 * (os.cpu_count() or 1))
 # Five pieces, each of which may take seconds where a text is nothing but emoji or brackets.
@@ -53,11 +52,15 @@ class GrammarChecker:
         if not self.version:
             self.version = check(self._server, "Is anybody there?", self._disabled).version
 
-    def findings(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+    def findings(self, texts: Sequence[str], column: str = "predictions") -> list[tuple[str, ...]]:
         """Return the ids of the rules that each text breaks, in LanguageTool's order; none where a text is blank.
 
         A text is stripped first. One of more than 2,000 characters is checked in pieces until one breaks a rule, and
         one of more than 10,000 characters is judged by those alone.
+
+        Args:
+            texts: as they are; blank ones are nobody's business.
+            column: what a message calls them.
 
         Raises:
             UnavailableError: the server gave no answer to a text, which the message names by its index. What is known
@@ -70,7 +73,7 @@ class GrammarChecker:
                 wanted.setdefault(text, index)
         found = {text: self._known[text] for text in stripped if text in self._known}
         if wanted:
-            found |= self._ask(wanted)
+            found |= self._ask(wanted, column)
         return [found[text].rule_ids if text else () for text in stripped]
 
     def verdicts(self, texts: Sequence[str]) -> list[bool]:
@@ -78,7 +81,7 @@ class GrammarChecker:
         found = self.findings(texts)
         return [bool(text.strip()) and not rule_ids for text, rule_ids in zip(texts, found, strict=True)]
 
-    def _ask(self, wanted: dict[str, int]) -> dict[str, Findings]:
+    def _ask(self, wanted: dict[str, int], column: str) -> dict[str, Findings]:
         found: dict[str, Findings] = {}
         with ThreadPoolExecutor(min(THREADS, len(wanted)), thread_name_prefix="grammar") as pool:
             futures = {pool.submit(self._check, text): (text, index) for text, index in wanted.items()}
@@ -103,7 +106,7 @@ class GrammarChecker:
         if failures:
             index, failure = min(failures, key=lambda pair: pair[0])
             raise UnavailableError(
-                f"the grammar of predictions[{index}] is unknown: {failure} "
+                f"the grammar of {column}[{index}] is unknown: {failure} "
                 f"({len(found)} of {len(wanted)} texts are checked and kept: the next call goes on from there)"
             ) from None
         return found

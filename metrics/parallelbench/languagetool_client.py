@@ -5,6 +5,7 @@
 
 import http.client
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from urllib import error, parse, request
 from .languagetool_server import SHARED_SERVER, SharedServer
 from .unavailable import UnavailableError, in_one_line
 
+URL_VARIABLE = "PARALLELBENCH_LANGUAGETOOL_URL"
 LANGUAGE = "en-US"
 # A piece of text takes a second at worst, and the first check of a server five; a busy machine takes ten times as long.
 TIMEOUT_SECONDS = 50.0
@@ -44,9 +46,10 @@ class NamedServer:
     """A server that somebody else started, at an address such as `http://localhost:8081`, with or without `/v2`."""
 
     def __init__(self, address: str) -> None:
-        parts = parse.urlsplit(address.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"grammar_url must be an address such as http://localhost:8081, got {address!r}")
+        if not is_address(address.strip()):
+            raise ValueError(
+                f"grammar_url or {URL_VARIABLE} must be an address such as http://localhost:8081, got {address!r}"
+            )
         self._url = address.strip().rstrip("/").removesuffix("/v2").rstrip("/")
 
     def url(self) -> str:
@@ -55,6 +58,17 @@ class NamedServer:
 
     def replace(self, url: str) -> None:
         """Do nothing: that server is not ours to start again."""
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a request can be sent to `text`: a scheme, a host that has a name, and a port if any."""
+    try:
+        parts = parse.urlsplit(text)
+        host = (parts.hostname or "").encode("idna")
+        # The port is read, and found wrong, only here.
+        return parts.scheme in ("http", "https") and bool(host) and parts.port != 0 and not re.search(r"\s", text)
+    except ValueError:
+        return False
 
 
 def endpoint(address: str | None) -> NamedServer | SharedServer:
@@ -110,7 +124,7 @@ def _ask(url: str, body: bytes) -> Findings:
         with _opener(url).open(f"{url}/v2/check", body, timeout=TIMEOUT_SECONDS) as response:
             answer = json.load(response)
     except error.HTTPError as failure:
-        words = f"{failure.code} {failure.reason}: {in_one_line(failure.read(300).decode('utf-8', 'replace'))}"
+        words = f"{failure.code} {failure.reason}: {_first_words(failure)}"
         if failure.code in PASSING_STATUS:
             raise _PassingError(words) from None
         raise UnavailableError(f"the LanguageTool server at {url} refuses: {words}") from None
@@ -123,6 +137,13 @@ def _ask(url: str, body: bytes) -> Findings:
     except ValueError:
         raise UnavailableError(f"what answers at {url} is not LanguageTool: its answer is not JSON") from None
     return _read(url, answer)
+
+
+def _first_words(failure: error.HTTPError) -> str:
+    try:
+        return in_one_line(failure.read(300).decode("utf-8", "replace"))
+    except (OSError, http.client.HTTPException) as why:
+        return in_one_line(why)
 
 
 def _read(url: str, answer: Any) -> Findings:

@@ -226,7 +226,11 @@ def server_command(port: int) -> list[str]:
         installed = LocalLanguageTool.from_version_name()
         installed.download()
         return [str(part) for part in installed.get_server_cmd(port, LanguageToolConfig(dict(CONFIGURATION)))]
-    # The library raises these two for a Java that is missing or too old.
+    except subprocess.CalledProcessError as why:
+        raise UnavailableError(
+            f"Java does not run ({in_one_line(why.output or why)}): install Java 17 or newer, {WAYS_OUT}"
+        ) from None
+    # The library raises the last two for a Java that is missing or too old.
     except (
         LanguageToolError,
         OSError,

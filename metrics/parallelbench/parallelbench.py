@@ -236,7 +236,7 @@ class ParallelBench(evaluate.Metric):  # type: ignore[misc]
         checker = grammar_checker(server_address(grammar_url), check_rules(grammar_rules))
         parser = find_link_grammar(parses)
         checker.prepare()
-        found = checker.findings(texts)
+        found = checker.findings(texts, "texts")
         verdicts = [
             {"grammar": float(bool(text.strip()) and not rule_ids), "rule_ids": list(rule_ids)}
             for text, rule_ids in zip(texts, found, strict=True)
@@ -271,13 +271,15 @@ class ParallelBench(evaluate.Metric):  # type: ignore[misc]
         if checker is not None:
             checker.prepare()
 
-        scores = score_rows(predictions, rows)
+        # The checkers, which may stop answering, come first and keep their verdicts: no score is ever lost.
         verdicts = judge(predictions, texts, given, checker)
+        parsed = None if parser is None else parser.verdicts([predictions[index] for index in texts])
+        scores = score_rows(predictions, rows)
         for index in texts:
             scores[index] = apply_grammar(scores[index], predictions[index], verdicts[index], suffix)
-        if parser is not None:
-            for index, parsed in zip(texts, parser.verdicts([predictions[index] for index in texts]), strict=True):
-                scores[index]["parses"] = float(parsed)
+        if parsed is not None:
+            for index, verdict in zip(texts, parsed, strict=True):
+                scores[index]["parses"] = float(verdict)
         samples = [{**labels_of(row), **score} for row, score in zip(rows, scores, strict=True)]
 
         result: dict[str, Any] = {**average_percentages(samples), "tasks": average_tasks(samples)}

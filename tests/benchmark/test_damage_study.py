@@ -56,7 +56,7 @@ def test_command_writes_its_numbers(tmp_path: Path) -> None:
 def test_without_a_server_the_command_says_so_in_one_line() -> None:
     result = CliRunner().invoke(main, ["damage", "--samples", "1", "--grammar-url", "nowhere"])
     assert result.exit_code == 2
-    assert "grammar_url must be an address" in result.output
+    assert "grammar_url or PARALLELBENCH_LANGUAGETOOL_URL must be an address" in result.output
 
 
 @pytest.mark.slow

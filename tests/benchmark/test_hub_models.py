@@ -130,6 +130,43 @@ def test_the_device_of_a_later_sitting_is_added(reference: Path, monkeypatch: py
     assert RunStore("run").read_settings()["devices"] == {str(reference): ["cpu", "a faster one"]}
 
 
+@pytest.mark.parametrize("settings", [1, 2])
+def test_a_run_that_is_stopped_goes_on_to_the_same_bytes(
+    settings: int, reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("run", "--model", str(reference), *SMALL, "--output", "whole").exit_code == 0
+    done: list[int] = []
+
+    def interrupt(self: Any, job: Any) -> None:
+        done.append(1)
+        if len(done) == settings:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmark.progress.RunProgress.setting_done", interrupt)
+        assert call("run", "--model", str(reference), *SMALL, "--output", "run").exit_code == 130
+    kept = samples(Path("run"))
+    assert settings <= len(kept) < 3
+    assert kept.items() <= samples(Path("whole")).items()
+    assert call("run", "--model", str(reference), *SMALL, "--output", "run").exit_code == 0
+    assert samples(Path("run")) == samples(Path("whole"))
+
+
+@pytest.mark.parametrize("error", ["OutOfMemoryError", "MemoryError"])
+def test_weights_that_do_not_fit_into_memory_are_one_line(
+    error: str, reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def crowded(*arguments: Any, **options: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.") if error == "OutOfMemoryError" else MemoryError
+
+    monkeypatch.setattr("samplers.models.loading.load", crowded)
+    monkeypatch.setattr("samplers.models.load", crowded)
+    result = call("run", "--model", str(reference), *SMALL, "--output", "run")
+    assert_one_line_after_start(result, "does not fit into the memory of cpu in float32; try --dtype bfloat16")
+
+
 # -- the ideal model in another's tokens ---------------------------------------------------------------------------
 
 
@@ -235,6 +272,7 @@ def test_a_name_that_nobody_has_is_one_line_offline(elsewhere: Path) -> None:
     assert "cannot be reached" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_model_is_run_from_the_hub_by_name_and_recorded_with_its_commit(elsewhere: Path, reference: Path) -> None:
     files = {path.name: path.read_bytes() for path in reference.iterdir()}
     script = "from benchmark.cli import main; main()"

@@ -116,7 +116,8 @@ def test_model_is_published_with_a_tag_of_its_own_that_never_moves(hub, project,
 
 def test_all_that_is_there_is_published_and_a_missing_model_left_out(hub, project, environment):
     result = project.run("publish", env=environment)
-    assert result.stderr == "the model is left out: there is no folder hub_model\n"
+    model = project.folder / "hub_model"
+    assert result.stderr == f"the model is left out: {model} holds no whole model: README.md is missing\n"
     assert set(hub.repositories) == {("dataset", REPO), ("space", REPO)}
     project.write_model(b"weights")
     result = project.run("publish", env=environment)
@@ -128,14 +129,15 @@ def test_all_that_is_there_is_published_and_a_missing_model_left_out(hub, projec
 def test_folder_without_a_whole_model_is_refused(project, missing):
     folder = project.write_model(b"weights")
     (folder / missing).unlink()
-    with pytest.raises(ValueError, match=f"hub_model holds no model: {missing} is missing"):
+    with pytest.raises(FileNotFoundError, match=f"hub_model holds no whole model: {missing} is missing"):
         model_upload(MODEL, folder)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--only", "model"], "hub_model holds no model: README.md is missing"),
+        (["--only", "model"], "hub_model holds no whole model: README.md is missing"),
+        (["--model", MODEL], "hub_model holds no whole model: README.md is missing"),
         (["--only", "metric", "--model", MODEL], f"--model {MODEL} has no effect without --only model"),
         (["--only", "model", "--space", REPO], f"--space {REPO} has no effect without --only metric"),
     ],

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
 import pytest
 
@@ -60,7 +60,22 @@ def test_nobody_there_is_said_so(client, part):
         client.check(client.NamedServer("http://127.0.0.1:9"), "Text.")
 
 
-@pytest.mark.parametrize("address", ["localhost:8081", "nonsense", "http://", "ftp://x", ""])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost:8081",
+        "nonsense",
+        "http://",
+        "ftp://x",
+        "http://a:b",
+        "http://a:99999",
+        "http://a:0",
+        "http://[::1",
+        "http://ü..x",
+        "",
+        "http://a b",
+    ],
+)
 def test_what_is_no_address_is_refused(client, address):
     with pytest.raises(ValueError, match="must be an address such as http://localhost:8081"):
         client.NamedServer(address)
@@ -95,6 +110,34 @@ def test_what_is_not_languagetool_is_one_line(client, part, body, words):
             client.check(client.NamedServer(f"http://127.0.0.1:{server.server_port}"), "Text.")
         assert "\n" not in str(caught.value)
     finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("trouble", ["cut off", "hang"])
+def test_an_error_whose_text_does_not_come_is_an_error_all_the_same(client, part, trouble):
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(500)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"ff\r\nhalf of")
+            self.wfile.flush()
+            if trouble == "hang":
+                over.wait(10)
+
+        def log_message(self, *arguments):
+            pass
+
+    over = threading.Event()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        with pytest.raises(part("unavailable").UnavailableError, match="in 3 attempts: 500 Internal"):
+            client.check(client.NamedServer(f"http://127.0.0.1:{server.server_port}"), "Text.")
+    finally:
+        over.set()
         server.shutdown()
         server.server_close()
 

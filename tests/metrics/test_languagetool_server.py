@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import ROOT
+from support import ROOT, heed_interrupts
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-in for Java is a shell script")
 
@@ -134,6 +134,13 @@ def test_with_an_old_java_the_error_says_which_is_needed(server, part, java, tmp
         server.SharedServer().url()
 
 
+def test_a_java_that_does_not_run_says_why(server, part, java, tmp_path):
+    java("")
+    (tmp_path / "bin" / "java").write_text("#!/bin/sh\necho 'Unrecognized option: -Xnonsense' >&2\nexit 1\n")
+    with pytest.raises(part("unavailable").UnavailableError, match=r"Java does not run \(Unrecognized option: -Xn"):
+        server.SharedServer().url()
+
+
 def test_without_the_package_the_error_says_what_to_install(server, part, java, monkeypatch):
     java("")
     for name in ("language_tool_python", "language_tool_python.config_file", "language_tool_python.download_lt"):
@@ -192,6 +199,7 @@ def test_server_is_gone_when_its_owner_is(running_java, end):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        preexec_fn=heed_interrupts,
     )
     assert owner.stdout is not None
     assert owner.stdout.readline().startswith("http://127.0.0.1:")

@@ -224,7 +224,7 @@ def test_a_lone_surrogate_counts_as_a_replacement_character(metric):
         ({"predictions": [""], "references": [MATCH], "grammar": ["?"]}, r"^grammar\[0\] must be"),
         ({"predictions": [""], "references": [MATCH], "grammar_rules": "few"}, "^grammar_rules must be 'all' or"),
         ({"predictions": [""], "references": [MATCH], "grammar_url": 8081}, "^grammar_url must be an address"),
-        ({"predictions": [""], "references": [SENTENCE], "grammar_url": "there"}, "^grammar_url must be an address"),
+        ({"predictions": [""], "references": [SENTENCE], "grammar_url": "there"}, "^grammar_url or PARALLELB"),
     ],
 )
 def test_bad_arguments_are_named(metric, columns, message):

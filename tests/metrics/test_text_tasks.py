@@ -98,6 +98,17 @@ def test_a_checker_that_dies_names_the_row_and_keeps_the_rest(metric, part, loop
     assert [text for _, text in loopback.log].count("He ate a apple.") == 1
 
 
+def test_nothing_that_was_scored_is_lost_when_a_checker_dies(metric, part, loopback, columns, monkeypatch):
+    scored = []
+    monkeypatch.setattr(part("parallelbench"), "score_rows", lambda *rows: scored.append(rows))
+    monkeypatch.setattr(part("languagetool_client"), "PAUSES_SECONDS", ())
+    metric.prepare([SENTENCE], grammar_url=loopback.url, parses=False)
+    loopback.trouble = [500] * 3
+    with pytest.raises(OSError, match=r"the grammar of predictions\[\d\] is unknown"):
+        metric.compute(**columns)
+    assert scored == []
+
+
 def test_texts_can_be_judged_without_a_task(metric, loopback):
     rows = metric.check_texts(["She has a apple.", "She has an apple.", " "], grammar_url=loopback.url, parses=False)
     assert rows == [
@@ -107,6 +118,9 @@ def test_texts_can_be_judged_without_a_task(metric, loopback):
     ]
     with pytest.raises(ValueError, match=r"texts\[1\] must be a string"):
         metric.check_texts(["", 3])
+    loopback.trouble = [413]
+    with pytest.raises(OSError, match=r"the grammar of texts\[1\] is unknown: .*refuses: 413"):
+        metric.check_texts(["", "A text of which nothing is known."], grammar_url=loopback.url, parses=False)
 
 
 def test_parses_stand_beside_grammar_and_enter_nothing(metric, columns, link_grammar):

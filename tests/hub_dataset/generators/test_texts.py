@@ -89,7 +89,7 @@ def test_made_texts_have_the_lengths_of_the_task_and_are_none_of_test(config, sp
     assert build_rows(config, split, 50) == rows[:50]
 
 
-@pytest.mark.parametrize("config", [*OWN, "words_to_sentence_medium", "words_to_sentence_hard"])
+@pytest.mark.parametrize("config", [*OWN, *(f"words_to_sentence_{level}" for level in ("easy", "medium", "hard"))])
 def test_no_name_of_test_stands_in_training_text(config):
     people = People("test")
     names = {*people.first_names, *people.last_names}

@@ -283,3 +283,12 @@ def test_compiled_model_decodes_as_one_that_is_not(tmp_path: Path, name: str) ->
         for model in (models.load(folder), compiled)
     ]
     assert torch.equal(*sequences)
+
+
+def test_end_of_turn_ends_an_answer_as_the_end_of_text_does(tiny: dict[str, Any], monkeypatch: Any) -> None:
+    ids = prompts([9])[0][None]
+    plain = generate(tiny["llada"], ids, scheduler=ConfidenceScheduler(k=1), max_new_tokens=8)
+    turn = int(plain.sequences[0, 12])
+    monkeypatch.setattr(tiny["llada"], "stop_token_ids", (60, turn))
+    banned = generate(tiny["llada"], ids, scheduler=ConfidenceScheduler(k=1), max_new_tokens=8, eos_handling="ban")
+    assert turn not in banned.sequences[0, 9:].tolist()

@@ -1,0 +1,171 @@
+"""The model card: `card.md` filled in from predictions, the training log and the model's config."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .examples import WEIGHTS
+from .predictions import IDEAL, IDEAL_GREEDY, NEW_TOKENS, QUOTAS, THRESHOLDS, evaluated_tasks
+from .scoring import Cell, Scores
+from .training import LOG, read_log
+
+TEMPLATE = Path(__file__).resolve().with_name("card.md")
+REFERENCE = "reference"
+_FRONT_MATTER = """\
+---
+license: apache-2.0
+language:
+- en
+pipeline_tag: text-generation
+tags:
+- diffusion
+- masked-diffusion
+- parallel-decoding
+- parallelbench
+---
+"""
+
+
+def card_text(directory: Path, scores: Scores) -> str:
+    """The card of the model in `directory`.
+
+    Args:
+        directory: with `config.json`, `model.safetensors` and `training_log.jsonl`.
+        scores: of the model, and of the ideal model where it was run.
+    """
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    pieces, log = read_log(directory / LOG)
+    training = pieces[-1]["config"]
+    own = scores[REFERENCE]
+    order = evaluated_tasks()
+    lists = {task: own[task] for task in order if task in own and _is_scored(own[task])}
+    fewest = min(cell.rows for cells in lists.values() for cell in cells.values())
+    last = log[-1]
+    devices = dict.fromkeys(piece["device"] for piece in pieces)
+    values = {
+        "parameters": f"{_parameters(directory) / 1e6:.1f} M",
+        "rows": _range(cell.rows for cells in lists.values() for cell in cells.values()),
+        "new_tokens": NEW_TOKENS,
+        "spread": f"{50 / fewest**0.5:.0f}",
+        "curves": _curves(lists),
+        "thresholds": _thresholds(lists),
+        "texts": _texts({task: cells for task, cells in own.items() if task not in lists}),
+        "ideal": _ideal(scores),
+        "layers": config["num_hidden_layers"],
+        "width": config["hidden_size"],
+        "heads": config["num_attention_heads"],
+        "head_dim": config["head_dim"],
+        "intermediate": config["intermediate_size"],
+        "vocabulary": config["vocab_size"],
+        "examples": f"{last['step'] * training['shape']['prompts'] / 1e6:.1f} million",
+        "steps": last["step"],
+        "batch": training["shape"]["prompts"],
+        "rate": training["learning_rate"],
+        "warmup": training["warmup"],
+        "decay": _decay(last["step"], training),
+        "minutes": f"{last['seconds'] / 60:.0f}",
+        "devices": " and ".join(f"one {device}" for device in devices),
+        "mix": _mix(last["loss_by_task"]),
+    }
+    body = TEMPLATE.read_text(encoding="utf-8")
+    for key, value in values.items():
+        body = body.replace(f"<<{key}>>", str(value))
+    return f"{_FRONT_MATTER}\n{body}"
+
+
+def _decay(step: int, training: Mapping[str, Any]) -> str:
+    begin = training["steps"] - training["decay"]
+    if step >= training["steps"]:
+        return f"falling in a straight line to 0 over the last {training['decay']}"
+    return (
+        f"falling in a straight line from step {begin} on, which would have come to 0 at step {training['steps']}; "
+        "training stopped before that"
+    )
+
+
+def _curves(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
+    labels = {order: [f"{order}(k={k})" for k in QUOTAS] for order in ("confidence", "random")}
+    used = {
+        order: [label for label in several if any(label in cells for cells in tasks.values())]
+        for order, several in labels.items()
+    }
+    quotas = {order: " / ".join(label.partition("k=")[2].rstrip(")") for label in used[order]) for order in used}
+    head = " | ".join(f"{order} order, k = {quotas[order]}" for order in used)
+    rows = [
+        f"| `{task}` | " + " | ".join(" ".join(_number(cells.get(label)) for label in used[order]) for order in used)
+        for task, cells in tasks.items()
+    ]
+    return "\n".join([f"| task | {head} |", "|---|---|---|", *(f"{row} |" for row in rows)])
+
+
+def _thresholds(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
+    labels = [f"threshold(threshold={value})" for value in THRESHOLDS]
+    labels = [label for label in labels if any(label in cells for cells in tasks.values())]
+    head = " | ".join(f"threshold {label.partition('=')[2].rstrip(')')}" for label in labels)
+    rows = [
+        f"| `{task}` | " + " | ".join(_with_speed(cells.get(label)) for label in labels) + " |"
+        for task, cells in tasks.items()
+    ]
+    return "\n".join([f"| task | {head} |", "|" + "---|" * (len(labels) + 1), *rows])
+
+
+def _texts(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
+    """Text tasks under two settings, with what the metric says of them without a verdict on grammar, or with one."""
+    if not tasks:
+        return "The text tasks were not evaluated."
+    lines = ["Text tasks:", "", "| task | setting | averages in percent |", "|---|---|---|"]
+    for task, cells in tasks.items():
+        for label, cell in cells.items():
+            parts = {"headline": cell.score, **cell.parts} if cell.score is not None else dict(cell.parts)
+            listed = ", ".join(f"{key} {value:.0f}" for key, value in parts.items() if value is not None)
+            lines.append(f"| `{task}` | {label} | {listed or 'no score without a grammar checker'} |")
+    return "\n".join(lines)
+
+
+def _ideal(scores: Scores) -> str:
+    if IDEAL not in scores:
+        return "The ideal model was not run."
+    lines = ["| task | setting | trained | ideal, greedy | ideal, sampled |", "|---|---|---|---|---|"]
+    for task, cells in scores[IDEAL].items():
+        for label, cell in cells.items():
+            trained, greedy = (scores.get(model, {}).get(task, {}).get(label) for model in (REFERENCE, IDEAL_GREEDY))
+            lines.append(f"| `{task}` | {label} | {_number(trained)} | {_number(greedy)} | {_number(cell)} |")
+    return "\n".join(lines)
+
+
+def _mix(losses: Mapping[str, float]) -> str:
+    total = sum(WEIGHTS.values())
+    return "\n".join(
+        f"| `{task}` | {100 * weight / total:.1f} % | {losses.get(task, float('nan')):.4f} |"
+        for task, weight in WEIGHTS.items()
+    )
+
+
+def _is_scored(cells: Mapping[str, Cell]) -> bool:
+    """Whether a task's headline needs no grammar checker: lists and puzzles."""
+    return all("score_strict" in cell.parts for cell in cells.values())
+
+
+def _number(cell: Cell | None) -> str:
+    return "–" if cell is None or cell.score is None else f"{cell.score:.0f}"
+
+
+def _with_speed(cell: Cell | None) -> str:
+    return "–" if cell is None else f"{_number(cell)} @ {cell.tokens_per_step:.1f}"
+
+
+def _range(numbers: Any) -> str:
+    found: Sequence[int] = sorted(set(numbers))
+    return f"{found[0]}" if found[0] == found[-1] else f"{found[0]} to {found[-1]}"
+
+
+def _parameters(directory: Path) -> int:
+    from math import prod
+
+    from safetensors import safe_open
+
+    with safe_open(str(directory / "model.safetensors"), framework="pt") as file:
+        return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118

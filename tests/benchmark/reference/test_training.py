@@ -1,0 +1,79 @@
+"""Training goes on where it stopped, bit for bit."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from benchmark.reference.checkpoints import find_checkpoints, load_checkpoint, save_checkpoint
+from benchmark.reference.training import LOG, Piece, Trainer, TrainingConfig, read_log
+
+
+def _train(config, directory, output, **piece) -> bool:
+    return Trainer(config, directory, output, Piece(log_every=2, **piece)).run(report=lambda line: None)
+
+
+@pytest.mark.slow
+def test_training_in_pieces_gives_the_same_weights_as_in_one_go(config, directory, tmp_path) -> None:
+    assert _train(config, directory, tmp_path / "whole")
+    whole = load_file(directory / "model.safetensors")
+
+    assert not _train(config, directory, tmp_path / "pieces", steps=3)
+    assert [path.name for path in find_checkpoints(tmp_path / "pieces")] == ["checkpoint-3"]
+    assert _train(config, directory, tmp_path / "pieces")
+    pieces = load_file(directory / "model.safetensors")
+
+    assert whole.keys() == pieces.keys()
+    assert all(torch.equal(whole[name], pieces[name]) for name in whole)
+    losses = [
+        {entry["step"]: entry["loss"] for entry in read_log(tmp_path / run / LOG)[1]} for run in ("whole", "pieces")
+    ]
+    assert [piece["begins_at"] for piece in read_log(tmp_path / "pieces" / LOG)[0]] == [0, 3]
+    assert losses[0][6] == losses[1][6]
+
+
+@pytest.mark.slow
+def test_a_learning_rate_that_has_not_begun_to_fall_may_fall_later(config, directory, tmp_path) -> None:
+    _train(config, directory, tmp_path, steps=2)
+    longer = replace(config, steps=9, decay=4)
+    assert Trainer(longer, directory, tmp_path, Piece()).step == 2
+    _train(longer, directory, tmp_path, steps=4)
+    with pytest.raises(ValueError, match="steps=9, not 12"):
+        Trainer(replace(longer, steps=12), directory, tmp_path, Piece())
+
+
+@pytest.mark.slow
+def test_other_settings_than_those_of_the_checkpoint_are_refused(config, directory, tmp_path) -> None:
+    _train(config, directory, tmp_path, steps=1)
+    with pytest.raises(ValueError, match="seed=0, not 1"):
+        Trainer(replace(config, seed=1), directory, tmp_path, Piece())
+
+
+def test_the_learning_rate_rises_stays_and_falls() -> None:
+    config = TrainingConfig(steps=100, decay=40, warmup=10, learning_rate=1.0)
+    assert config.rate(0) == pytest.approx(0.1)
+    assert config.rate(9) == config.rate(50) == config.rate(60) == 1.0
+    assert config.rate(80) == pytest.approx(0.5)
+    assert 0 < config.rate(99) <= 1 / 40
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("benchmark.reference.checkpoints.LARGEST_FILE", 64)
+    tensors = {"a": torch.randn(5, 7), "b": torch.randn(3)}
+    save_checkpoint(tmp_path, 1, tensors, {"config": {}})
+    path = save_checkpoint(tmp_path, 2, tensors, {"config": {"seed": 4}})
+    assert find_checkpoints(tmp_path) == [path]
+    assert len(list(path.glob("part-*"))) == 3
+    loaded, facts = load_checkpoint(path)
+    assert facts == {"config": {"seed": 4}, "step": 2}
+    assert all(torch.equal(tensors[name], loaded[name]) for name in tensors)
+
+
+def test_an_unfinished_checkpoint_does_not_count_and_a_damaged_one_is_refused(tmp_path) -> None:
+    (tmp_path / "checkpoint-9.tmp").mkdir()
+    assert find_checkpoints(tmp_path) == []
+    path = save_checkpoint(tmp_path, 1, {"a": torch.ones(4)}, {})
+    (path / "part-0.safetensors").unlink()
+    with pytest.raises(ValueError, match="holds 0 numbers in 0 files, not 4"):
+        load_checkpoint(path)
