@@ -83,17 +83,33 @@ def nucleus(values: Tensor, top_p: float | None) -> Tensor:
     """Logits with -inf for all but the likeliest tokens that together reach the mass `top_p`.
 
     A token stays while the mass of the likelier ones is below `top_p` (of equals, those of a lower id are likelier), so
-    the likeliest one always does. The probability at which that ends is found ten bits at a time, from the mass of the
-    tokens that share them: sorting a vocabulary takes several times as long. Masses are whole multiples of 2^-52, whose
+    the likeliest one always does. Masses are whole multiples of 2^-52, whose
     sums do not depend on the order in which a device adds them.
     """
     if top_p is None or top_p >= 1:
         return values
-    probabilities = values.softmax(dim=-1)
+    probabilities, wanted = values.softmax(dim=-1), math.ceil(top_p * _WHOLE)
+    kept = _likeliest_by_sorting if values.shape[-1] < 2 * GROUP else _likeliest_by_digits
+    return values.masked_fill(~kept(probabilities, wanted), -torch.inf)
+
+
+def _likeliest_by_sorting(probabilities: Tensor, wanted: int) -> Tensor:
+    """Tokens whose likelier ones have a mass below `wanted`, bool (..., vocab), for a small vocabulary."""
+    ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
+    masses = _mass(ordered)
+    within = masses.cumsum(dim=-1) - masses < wanted
+    return torch.zeros_like(within).scatter(-1, order, within)
+
+
+def _likeliest_by_digits(probabilities: Tensor, wanted: int) -> Tensor:
+    """The same for a large vocabulary, which would take several times as long to sort.
+
+    The probability at which the likeliest end is found ten bits at a time, from the mass of the tokens that share them.
+    """
     # Floats that are not negative are in the order of their bits, and those up to 1 leave the highest two at 0.
-    wide = values.dtype == torch.float64
+    wide = probabilities.dtype == torch.float64
     keys = probabilities.view(torch.int64 if wide else torch.int32)
-    masses, wanted = _mass(probabilities), math.ceil(top_p * _WHOLE)
+    masses = _mass(probabilities)
     least = torch.zeros_like(keys[..., :1])
     likelier = torch.zeros_like(least, dtype=torch.long)
     first = (6 if wide else 2) * _DIGIT
@@ -103,14 +119,14 @@ def nucleus(values: Tensor, top_p: float | None) -> Tensor:
         candidates = masses * (digits >> _DIGIT == least)
         # NaN has bits of its own, and no place in a histogram.
         places = digits & _LARGEST_DIGIT if shift < first else digits.clamp(0, _LARGEST_DIGIT)
-        histogram = torch.zeros((*keys.shape[:-1], _LARGEST_DIGIT + 1), dtype=torch.long, device=values.device)
+        histogram = torch.zeros((*keys.shape[:-1], _LARGEST_DIGIT + 1), dtype=torch.long, device=keys.device)
         histogram.scatter_add_(-1, places.long(), candidates)
         above = likelier + histogram.flip(-1).cumsum(dim=-1).flip(-1) - histogram
         digit = (above < wanted).long().argmax(dim=-1, keepdim=True)
         likelier, least = above.gather(-1, digit), (least << _DIGIT) | digit.to(least.dtype)
     equal = keys == least
-    before = likelier + (equal.cumsum(dim=-1) - 1) * _mass(least.view(values.dtype))
-    return values.masked_fill(~((keys > least) | (equal & (before < wanted))), -torch.inf)
+    before = likelier + (equal.cumsum(dim=-1) - 1) * _mass(least.view(probabilities.dtype))
+    return (keys > least) | (equal & (before < wanted))
 
 
 def _mass(probabilities: Tensor) -> Tensor:

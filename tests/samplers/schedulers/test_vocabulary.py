@@ -5,7 +5,16 @@ import torch
 from scheduler_cases import row_generator
 
 from samplers.schedulers.proposals import propose
-from samplers.schedulers.vocabulary import GROUP, draw, first_argmax, nucleus, padded_length, two_largest
+from samplers.schedulers.vocabulary import (
+    GROUP,
+    _likeliest_by_digits,
+    _likeliest_by_sorting,
+    draw,
+    first_argmax,
+    nucleus,
+    padded_length,
+    two_largest,
+)
 
 LARGE = 3 * GROUP
 
@@ -149,3 +158,17 @@ def test_nucleus_keeps_the_lowest_of_equals() -> None:
     assert nucleus(values, 0.6).isfinite().tolist() == [[True, True, True, False], [True, True, False, False]]
     assert nucleus(values, 0.5).isfinite().tolist() == [[True, True, False, False], [True, True, False, False]]
     assert nucleus(values, 0.2).isfinite().tolist() == [[True, False, False, False], [True, False, False, False]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.9, 0.9999])
+def test_both_ways_to_the_likeliest_tokens_agree(dtype: torch.dtype, share: float) -> None:
+    values = 4 * torch.randn(3, 2, 3 * GROUP, generator=row_generator(4)).to(dtype)
+    values[0, 0, ::3] = 1.25  # equals, which the lowest ids win
+    values[0, 1, :-1] = -torch.inf  # a certain token: the largest bits there are
+    values[1, 0, 9] = torch.nan
+    wanted = round(share * 2**52)
+    sorting, digits = (find(values.softmax(dim=-1), wanted) for find in (_likeliest_by_sorting, _likeliest_by_digits))
+    sound = torch.ones(3, 2, dtype=torch.bool)
+    sound[1, 0] = False
+    assert torch.equal(sorting[sound], digits[sound])
