@@ -31,6 +31,8 @@ class Point:
     """One point of a trade-off curve, means over samples; scores are percentages with a 95 % bootstrap interval.
 
     `item_tokens_per_step` is that of `benchmark.closed_forms`, None where it has none and for means over tasks.
+    `score` is the metric's headline, which is the grammar of text; `scores` has all that the metric gave, by the names
+    that it gave them, each the mean over the samples that have it, and nothing for means over tasks.
     """
 
     score: float
@@ -41,6 +43,12 @@ class Point:
     num_forward_passes: float
     samples: int
     item_tokens_per_step: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_of_text(self) -> bool:
+        """Whether the answers are text, whose grammar is the headline."""
+        return "grammar" in self.scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,7 @@ class Summary:
     tasks is always lower. `oracles` and `parallelizability` have (model, task, family), only families that are
     complete on the task; `mean_oracles`, the mean of `oracles` over the tasks, has (model, family).
     `order_preference` has (model, task, scheduler). `lengths` has task → the length of each of its questions.
+    `signatures` has name → what scores of text come from, more than one where not all settings say the same.
     """
 
     settings: dict[str, Any]
@@ -77,6 +86,7 @@ class Summary:
     parallelizability: dict[tuple[str, str, str], float | None] = field(default_factory=dict)
     order_preference: dict[tuple[str, str, str], float] = field(default_factory=dict)
     lengths: dict[str, list[int]] = field(default_factory=dict)
+    signatures: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[str]:
@@ -115,6 +125,7 @@ class _Samples:
     ids: tuple[str, ...]
     score: FloatArray
     score_strict: FloatArray | None
+    scores: dict[str, float]
     tokens_per_step: FloatArray
     num_forward_passes: FloatArray
     num_tokens: FloatArray
@@ -137,12 +148,21 @@ def _load(store: RunStore, model: str, task: str, label: str) -> _Samples | None
         ids=tuple(row["id"] for row in rows),
         score=column(row["scores"]["headline"] for row in rows),
         score_strict=None if any(value is None for value in strict) else column(strict),
+        scores=_mean_scores([row["scores"] for row in rows]),
         tokens_per_step=column(row["tokens_per_step"] for row in rows),
         num_forward_passes=column(row["num_forward_passes"] for row in rows),
         num_tokens=column(row["num_tokens"] for row in rows),
         lengths=tuple(row.get("length") for row in rows),
         items=_answer_tokens(rows),
     )
+
+
+def _mean_scores(samples: list[dict[str, Any]]) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for scores in samples:
+        for name, value in scores.items():
+            values.setdefault(name, []).append(value)
+    return {name: 100 * float(np.mean(values[name])) for name in sorted(values)}
 
 
 def _answer_tokens(rows: list[dict[str, Any]]) -> list[AnswerTokens] | None:
@@ -176,6 +196,7 @@ def summarise(store: RunStore) -> Summary:
             loaded = {label: _load(store, model, task, label) for label in wanted}
             found = {label: samples for label, samples in loaded.items() if samples is not None}
             _add_lengths(summary, task, found)
+            _add_signatures(summary, [store.find_signatures(model, task, label) for label in found])
             _add_points(summary, model, task, found, resampled, base_seed)
             _add_task_statistics(summary, model, task, found)
         _add_means(summary, model, resampled)
@@ -186,6 +207,13 @@ def _add_lengths(summary: Summary, task: str, found: dict[str, _Samples]) -> Non
     for samples in found.values():
         if task not in summary.lengths and all(isinstance(length, int) and length > 0 for length in samples.lengths):
             summary.lengths[task] = list(samples.lengths)
+
+
+def _add_signatures(summary: Summary, signatures: list[dict[str, str]]) -> None:
+    for name, signature in (item for entry in signatures for item in entry.items()):
+        known = summary.signatures.setdefault(name, [])
+        if signature not in known:
+            known.append(signature)
 
 
 def _item_tokens_per_step(summary: Summary, label: str, samples: _Samples) -> float | None:
@@ -225,6 +253,7 @@ def _add_points(
                 num_forward_passes=float(samples.num_forward_passes.mean()),
                 samples=len(samples.ids),
                 item_tokens_per_step=_item_tokens_per_step(summary, label, samples),
+                scores=samples.scores,
             )
 
 
