@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from .generation import generate, stream
     from .outputs import GenerationOutput, GenerationStep
     from .schedulers import (
+        AscendingScheduler,
         ConfidenceScheduler,
         CreditScheduler,
         DilatedScheduler,
         EBScheduler,
+        EditingScheduler,
         EntropyScheduler,
         FactorScheduler,
         HierarchyScheduler,
@@ -47,11 +49,13 @@ if TYPE_CHECKING:
     from .streaming import partial_texts
 
 __all__ = [
+    "AscendingScheduler",
     "ConfidenceScheduler",
     "CreditScheduler",
     "Denoiser",
     "DilatedScheduler",
     "EBScheduler",
+    "EditingScheduler",
     "EntropyScheduler",
     "FactorScheduler",
     "GenerationOutput",

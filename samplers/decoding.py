@@ -117,6 +117,7 @@ class Decoding:
             if not anything_left:
                 return
             idle_steps = block_step = 0
+            unsettled: Tensor | None = None
             while any(unfinished):
                 logits, shadows = look(self._session, self._seen(), start, stop, shadows=driver.needs_shadows)
                 logits = self._end_tokens.adjust(logits)
@@ -135,7 +136,9 @@ class Decoding:
                     shadow_output=shadows,
                     token_discounts=self._end_tokens.discounts(self._answer(), self._mask),
                 )
-                self.num_forward_passes = self.num_forward_passes + masked.any(dim=1) * self._passes_per_step
+                looking = masked.any(dim=1) if unsettled is None else masked.any(dim=1) | unsettled
+                self.num_forward_passes = self.num_forward_passes + looking * self._passes_per_step
+                unsettled = getattr(output, "unsettled", None)
                 decided = output.prev_sample if held is None else torch.where(held, window, output.prev_sample)
                 self._columns = torch.cat([before[:, :start], decided, before[:, stop:]], dim=1)
                 self._fill(self._end_tokens.fill_behind)
@@ -144,7 +147,8 @@ class Decoding:
 
                 # The one look at the device per step: which rows go on, is anything broken, did anything happen.
                 invalid, masks_left = invalid_rows(output, masked), self._columns[:, start:stop] == self._mask
-                flags = [masks_left.any(dim=1), invalid.any().unsqueeze(0), (decided != window).any().unsqueeze(0)]
+                going_on = masks_left.any(dim=1) if unsettled is None else masks_left.any(dim=1) | unsettled
+                flags = [going_on, invalid.any().unsqueeze(0), (decided != window).any().unsqueeze(0)]
                 *unfinished, any_invalid, any_change = torch.cat(flags).tolist()
                 if any_invalid:
                     raise ValueError(

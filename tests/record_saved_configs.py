@@ -34,6 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "base": {"base": 3},
     "slow_steps": {"slow_steps": 2},
     "remask_threshold": {"remask_threshold": 0.3},
+    "editing_threshold": {"editing_threshold": 0.1},
     "power": {"power": 0.5},
     "late_gap": {"late_gap": 0.5},
 }

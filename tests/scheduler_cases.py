@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from samplers import (
+    AscendingScheduler,
     ConfidenceScheduler,
     CreditScheduler,
     DilatedScheduler,
     EBScheduler,
+    EditingScheduler,
     EntropyScheduler,
     FactorScheduler,
     HierarchyScheduler,
@@ -87,6 +89,8 @@ FACTORIES: dict[str, Callable[..., Any]] = {
     "remdm_conf": partial(ReMDMScheduler, num_inference_steps=5, variant="conf"),
     "remdm_loop": partial(ReMDMScheduler, num_inference_steps=6, variant="loop", eta=0.3),
     "quota_threshold": partial(QuotaThresholdScheduler, threshold=0.5, num_inference_steps=4),
+    "editing": partial(EditingScheduler, threshold=0.5, editing_threshold=0.3, max_post_steps=3, k=2),
+    "editing_all": partial(EditingScheduler, editing_threshold=0.0, num_inference_steps=3),
     "hierarchy": HierarchyScheduler,
     "eb": partial(EBScheduler, entropy_bound=0.5),
     "eb_by_margin": partial(EBScheduler, entropy_bound=1.5, order="margin"),
@@ -103,6 +107,7 @@ FACTORIES: dict[str, Callable[..., Any]] = {
     "wino_doubting": partial(ShadowedWINOScheduler, threshold=0.3, remask_threshold=1.0),
     "credit": partial(CreditScheduler, threshold=0.5),
     "prophet": partial(ProphetScheduler, num_inference_steps=4, late_gap=0.5),
+    "ascending": AscendingScheduler,
 }
 #: Steps of linear_time may commit nothing, a step of ReMDM may mask again all that it has just committed, and its
 #: variants draw how much they commit.
@@ -162,12 +167,15 @@ def windows(draw: Any, max_batch: int = 4, max_window: int = 9, all_masked: bool
 def walk(
     scheduler: Any, window: Window, rows: Sequence[int] | None = None, generators: Any = None, first_step: int = 0
 ) -> list[Any]:
-    """Step until nothing is masked; the output of every step. Finished rows draw no noise from a list of generators."""
+    """Step until no row goes on; the output of every step. Finished rows draw no noise from a list of generators."""
     sample = window.sample if rows is None else window.sample[list(rows)]
     outputs: list[Any] = []
     # Twice the window and a few is more than any of the schedulers here takes, revisions included.
-    for step in range(first_step, first_step + 2 * window.sample.shape[1] + 8):
-        unfinished = (sample == window.mask_token_id).any(dim=1).tolist()
+    for step in range(first_step, first_step + 2 * window.sample.shape[1] + 20):
+        going_on = (sample == window.mask_token_id).any(dim=1)
+        if outputs and outputs[-1].unsettled is not None:
+            going_on = going_on | outputs[-1].unsettled
+        unfinished = going_on.tolist()
         if not any(unfinished):
             return outputs
         noise = generators

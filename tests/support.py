@@ -1,7 +1,8 @@
-"""What several test modules share: where the golden files are."""
+"""What several test modules share: where the golden files are, and how a process is started."""
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -22,3 +23,8 @@ def golden_files(name: str) -> list[Any]:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """All objects of a JSON-lines file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def heed_interrupts() -> None:
+    """The `preexec_fn` of a process to interrupt: what a shell runs in the background is started deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

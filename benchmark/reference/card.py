@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .examples import WEIGHTS
-from .predictions import IDEAL, IDEAL_GREEDY, NEW_TOKENS, QUOTAS, THRESHOLDS
+from .predictions import IDEAL, IDEAL_GREEDY, NEW_TOKENS, QUOTAS, THRESHOLDS, evaluated_tasks
 from .scoring import Cell, Scores
 from .training import LOG, read_log
 
@@ -40,14 +40,16 @@ def card_text(directory: Path, scores: Scores) -> str:
     pieces, log = read_log(directory / LOG)
     training = pieces[-1]["config"]
     own = scores[REFERENCE]
-    lists = {task: cells for task, cells in own.items() if _is_scored(cells)}
+    order = evaluated_tasks()
+    lists = {task: own[task] for task in order if task in own and _is_scored(own[task])}
+    fewest = min(cell.rows for cells in lists.values() for cell in cells.values())
     last = log[-1]
     devices = dict.fromkeys(piece["device"] for piece in pieces)
     values = {
         "parameters": f"{_parameters(directory) / 1e6:.1f} M",
         "rows": _range(cell.rows for cells in lists.values() for cell in cells.values()),
         "new_tokens": NEW_TOKENS,
-        "k": "k tokens per step",
+        "spread": f"{50 / fewest**0.5:.0f}",
         "curves": _curves(lists),
         "thresholds": _thresholds(lists),
         "texts": _texts({task: cells for task, cells in own.items() if task not in lists}),

@@ -48,6 +48,8 @@ def export_model(weights: Mapping[str, Tensor], config: ModelConfig, directory: 
     tensors = {name: weight.detach().to("cpu", torch.bfloat16).contiguous() for name, weight in weights.items()}
     draft = directory / "model.safetensors.tmp"
     save_file(tensors, str(draft), metadata={"format": "pt"})
+    # safetensors writes files that only their owner may read.
+    draft.chmod(0o644)
     draft.rename(directory / "model.safetensors")
     text = json.dumps(config_entries(config, directory), indent=2, sort_keys=True) + "\n"
     draft = directory / "config.json.tmp"

@@ -15,10 +15,12 @@ from .registry import (
 )
 
 if TYPE_CHECKING:
+    from .scheduling_ascending import AscendingScheduler
     from .scheduling_confidence import ConfidenceScheduler
     from .scheduling_credit import CreditScheduler
     from .scheduling_dilated import DilatedScheduler
     from .scheduling_eb import EBScheduler
+    from .scheduling_editing import EditingScheduler
     from .scheduling_entropy import EntropyScheduler
     from .scheduling_factor import FactorScheduler
     from .scheduling_hierarchy import HierarchyScheduler
@@ -38,10 +40,12 @@ if TYPE_CHECKING:
     from .scheduling_wino import WINOScheduler
 
 __all__ = [
+    "AscendingScheduler",
     "ConfidenceScheduler",
     "CreditScheduler",
     "DilatedScheduler",
     "EBScheduler",
+    "EditingScheduler",
     "EntropyScheduler",
     "FactorScheduler",
     "HierarchyScheduler",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .state import SampleState
+
 #: Length of the blocks where neither the pipeline's caller nor a loaded config says anything, as in diffusers.
 DEFAULT_BLOCK_LENGTH = 32
 
@@ -16,6 +18,7 @@ class PipelineQuestions:
     revises = False
     #: What `step` returned last: the sample, the id of the mask token, and which positions are none of its business.
     _last_step: tuple[Tensor, int, Tensor | None] | None = None
+    _state: SampleState
 
     def check_eos_finished(
         self,
@@ -39,13 +42,15 @@ class PipelineQuestions:
             prompt_length: tokens before the first generated one.
 
         Returns:
-            bool (batch,). Rows of a method that masks tokens again are finished with their block only, because it may
-            take the end token back.
+            bool (batch,). Rows of a method that revises tokens are finished with their block only, because it may take
+            the end token back.
         """
         answer = cur_x[:, prompt_length:]
         is_end, is_open = answer == eos_token_id, answer == mask_token_id
         open_before = (is_open.cumsum(dim=1) > 0) if not self.revises else is_open.any(dim=1, keepdim=True)
-        return finished | (is_end & ~open_before).any(dim=1)
+        ended = (is_end & ~open_before).any(dim=1)
+        unsettled = self._state.get("unsettled")
+        return finished | (ended if unsettled is None else ended & (unsettled == 0))
 
     def check_block_should_continue(
         self,
@@ -63,10 +68,11 @@ class PipelineQuestions:
             masks_remaining: whether anything was masked before the last step.
             finished: bool (batch,): rows that go on no more.
             step_idx, editing_enabled, editing_transfer_index, post_steps, max_post_steps: what ends a block of
-                diffusers' own scheduler; not used, because a block here ends when nothing in it is masked.
+                diffusers' own scheduler; not used, because a block here ends when nothing in it is masked and the
+                method has no wish to look at it again.
 
         Returns:
-            True as long as a row that is not finished has a masked token. Looks at the device.
+            True as long as a row that is not finished has a masked token, or is unsettled. Looks at the device.
         """
         if self._last_step is None:
             return bool(masks_remaining)
@@ -74,4 +80,7 @@ class PipelineQuestions:
         masked = sample == mask_token_id
         if given is not None:
             masked = masked & ~given
-        return bool((masked.any(dim=1) & ~finished.to(torch.bool)).any())
+        going_on, unsettled = masked.any(dim=1), self._state.get("unsettled")
+        if unsettled is not None:
+            going_on = going_on | (unsettled > 0)
+        return bool((going_on & ~finished.to(torch.bool)).any())

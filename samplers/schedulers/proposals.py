@@ -12,6 +12,7 @@ from .vocabulary import draw, first_argmax, heated, keep_top_k, nucleus, padded_
 
 Generators = torch.Generator | Sequence[torch.Generator | None] | None
 Adjust = Callable[[slice, Tensor], None]
+Measure = Callable[[slice, Tensor, Tensor], Tensor]
 
 #: Logits that are worked on at a time, by device: what stays in a processor's cache, or fills an accelerator.
 _PIECE = {"cpu": 2**20}
@@ -83,15 +84,18 @@ class Proposal:
         """(batch, window, vocab), the dtype of `confidence`: what was scored; the mask token stands at -inf."""
         return self._all(lambda piece: piece.scored[0])
 
-    def pieces(self) -> Iterator[tuple[slice, Tensor]]:
-        """The distribution bit by bit: a range of positions, and their probabilities (batch, range, vocab).
+    def measure(self, name: str, of: Measure) -> Tensor:
+        """A number per position of a method's own, (batch, window), kept under `name`.
 
-        They live in memory that the next bit takes over: copy what is to be kept.
+        Args:
+            name: of the measure; asked for again under it, it is not worked out again.
+            of: called with a range of positions, and their logits and probabilities (batch, range, vocab), as they are
+                scored; returns (batch, range). Both live in memory that the next range takes over: copy what is to be
+                kept, and change them as you like.
         """
-        for piece in self._pieces():
-            yield piece.where, piece.scored[1][..., : self.vocab_size]
+        return self._find(name, of=of)
 
-    def _find(self, name: str, tokens: Tensor | None = None) -> Tensor:
+    def _find(self, name: str, tokens: Tensor | None = None, of: Measure | None = None) -> Tensor:
         if tokens is not None and self._found.get("asked") is not tokens:
             self._found.pop(name, None)
             self._found["asked"] = tokens
@@ -99,9 +103,15 @@ class Proposal:
         if name in missing:
             parts: dict[str, list[Tensor]] = {key: [] for key in missing}
             for piece in self._pieces():
+                # What was asked for comes last: it may use up the logits.
                 for key in parts:
-                    asked = None if tokens is None else tokens[:, piece.where]
-                    parts[key].append(piece.probability_of(asked) if asked is not None and key == name else piece[key])
+                    if key != name or (tokens is None and of is None):
+                        parts[key].append(piece[key])
+                    elif tokens is not None:
+                        parts[key].append(piece.probability_of(tokens[:, piece.where]))
+                    elif of is not None:
+                        values, probabilities = (both[..., : self.vocab_size] for both in piece.scored)
+                        parts[key].append(of(piece.where, values, probabilities))
             self._found |= {key: torch.cat(found, dim=1) for key, found in parts.items()}
         return self._found[name]
 

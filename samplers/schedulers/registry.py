@@ -29,6 +29,7 @@ _PROTOCOL = {
 #: Short name -> class name; the class lives in `scheduling_<short name>`.
 BUILT_IN = _PROTOCOL | {
     "quota_threshold": "QuotaThresholdScheduler",
+    "editing": "EditingScheduler",
     "hierarchy": "HierarchyScheduler",
     "eb": "EBScheduler",
     "klass": "KLASSScheduler",
@@ -39,6 +40,7 @@ BUILT_IN = _PROTOCOL | {
     "wino": "WINOScheduler",
     "credit": "CreditScheduler",
     "prophet": "ProphetScheduler",
+    "ascending": "AscendingScheduler",
 }
 _registered: dict[str, type[UnmaskingScheduler]] = {}
 

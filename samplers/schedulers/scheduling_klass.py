@@ -15,7 +15,7 @@ from .selection import surest
 from .state import SampleState
 from .validation import check_count, check_range
 
-#: Added to probabilities before their logarithm is taken, as the published code does.
+#: Probabilities below this count as it where their logarithm is taken; the published code adds as much to all.
 SMALLEST = 1e-12
 
 
@@ -55,39 +55,37 @@ class KLASSScheduler(QuotaScheduler):
         check_count("history", history, optional=False)
         self._threshold, self._kl_threshold, self._history = threshold, kl_threshold, history
         self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            score_proposal=score_proposal,
-            num_inference_steps=num_inference_steps,
-        )
+        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
 
     def _new_state(self) -> SampleState:
         return SampleState(QUOTA_STATE, {"stable_steps": 0}, per_token=["log_probabilities"])
 
-    def select(self, step: Step, scores: Tensor) -> Tensor:
-        stable = (self._divergence(step.proposal) < self._kl_threshold) & ~step.fresh.unsqueeze(1)
+    def score(self, step: Step, proposal: Proposal) -> Tensor:
+        # Asked for first, so that one pass over the logits finds it together with the confidence.
+        divergence = self._divergence(step, proposal)
+        stable = (divergence < self._kl_threshold) & ~step.fresh.unsqueeze(1)
         self._state["stable_steps"] = torch.where(stable, self._state["stable_steps"] + 1, 0)
+        return super().score(step, proposal)
+
+    def select(self, step: Step, scores: Tensor) -> Tensor:
         ready = step.masked & (scores > self._threshold) & (self._state["stable_steps"] >= self._history)
         quota = self.quota(step.masked.sum(dim=1)).clamp(min=1)
         return ready | (surest(scores, step.masked, quota) & ~ready.any(dim=1, keepdim=True))
 
-    def _divergence(self, proposal: Proposal) -> Tensor:
+    def _divergence(self, step: Step, proposal: Proposal) -> Tensor:
         """KL divergence from the last step's distributions to the present ones, (batch, window), which it remembers."""
-        confidence = proposal.confidence
-        previous = self._state.get("log_probabilities")
-        if previous is None:
-            previous = confidence.new_zeros((*confidence.shape, proposal.vocab_size))
-        found = torch.empty_like(confidence)
-        memory: Tensor | None = None
-        for where, probabilities in proposal.pieces():
-            # Worked out in place: fresh memory for every piece would cost more than the arithmetic.
-            if memory is None or memory.shape != probabilities.shape:
-                memory = torch.empty_like(probabilities)
-            present = torch.add(probabilities, SMALLEST, out=memory).log_()
-            change = previous[:, where].sub_(present).mul_(probabilities)
-            found[:, where] = change.sum(dim=-1).neg()
-            previous[:, where] = present
-        self._state["log_probabilities"] = previous
-        return found
+        state = self._state
+
+        def divergence(where: slice, values: Tensor, probabilities: Tensor) -> Tensor:
+            previous = state.get("log_probabilities")
+            if previous is None:
+                previous = values.new_zeros((*step.sample.shape, proposal.vocab_size))
+                state["log_probabilities"] = previous
+            # Worked out in place: fresh memory for every range would cost more than the arithmetic.
+            shift = values.amax(dim=-1, keepdim=True) - probabilities.amax(dim=-1, keepdim=True).log()
+            present, before = values.sub_(shift).clamp_(min=math.log(SMALLEST)), previous[:, where]
+            found = before.sub_(present).mul_(probabilities).sum(dim=-1).neg()
+            before.copy_(present)
+            return found
+
+        return proposal.measure("divergence", divergence)

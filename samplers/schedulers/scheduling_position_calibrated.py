@@ -59,13 +59,7 @@ class PositionCalibratedScheduler(QuotaScheduler):
         self._position_decay, self._clip = position_decay, clip
         self._surprise = None if frequencies is None else _surprise(frequencies)
         self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            score_proposal=score_proposal,
-            num_inference_steps=num_inference_steps,
-        )
+        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
 
     def score(self, step: Step, proposal: Proposal) -> Tensor:
         tokens, confidence = proposal.tokens, proposal.confidence

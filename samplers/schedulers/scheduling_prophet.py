@@ -51,13 +51,7 @@ class ProphetScheduler(QuotaScheduler):
             check_range(name, gap, 0, math.inf, "a number of at least 0", optional=False)
         self._gaps = (early_gap, middle_gap, late_gap)
         self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            score_proposal=score_proposal,
-            num_inference_steps=num_inference_steps,
-        )
+        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
 
     def score(self, step: Step, proposal: Proposal) -> Tensor:
         # Asked for first, so that one pass over the logits finds it together with the confidence.

@@ -47,25 +47,21 @@ class QuotaScheduler(UnmaskingScheduler):
         score_proposal: bool = False,
     ) -> None:
         self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            score_proposal=score_proposal,
-            num_inference_steps=num_inference_steps,
-        )
+        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
 
     def _configure_quota(
         self, k: int | None, num_inference_steps: int | None, schedule: str = "even", eps: float = 1e-3
     ) -> None:
+        """Validate and keep the quota's arguments, before `_configure` makes a schedule of them."""
         check_choice("schedule", schedule, SCHEDULES)
         check_range("eps", eps, 0, 1, "in [0, 1)", upper_open=True, optional=False)
         check_count("k", k)
+        check_count("num_inference_steps", num_inference_steps)
         if k is not None and num_inference_steps is not None:
             raise ValueError(
                 f"k={k} and num_inference_steps={num_inference_steps} both say how many tokens a step commits; give one"
             )
-        self._k, self._schedule, self._eps = k, schedule, eps
+        self._k, self._given_steps, self._schedule, self._eps = k, num_inference_steps, schedule, eps
         self._fractions: Tensor | None = None
 
     def _steps_per_block(self, num_inference_steps: int | None, block_length: int) -> int | None:

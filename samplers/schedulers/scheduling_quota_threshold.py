@@ -40,18 +40,10 @@ class QuotaThresholdScheduler(QuotaScheduler):
         check_range("threshold", threshold, 0, 1, "in [0, 1]")
         self._threshold = threshold
         self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            score_proposal=score_proposal,
-            num_inference_steps=num_inference_steps,
-        )
+        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
-        threshold = self._threshold if self._threshold is not None else step.threshold
-        if threshold is None:
-            raise ValueError("threshold=None: give a number to the constructor or to step()")
+        threshold = step.threshold_for(self._threshold)
         enough = step.masked & (scores > threshold)
         quota = self.quota(step.masked.sum(dim=1))
         fills = (enough.sum(dim=1) >= quota).unsqueeze(1)

@@ -49,13 +49,7 @@ class RCRScheduler(QuotaScheduler):
         check_choice("scope", scope, SCOPES)
         self.scope = scope
         self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            score_proposal=score_proposal,
-            num_inference_steps=num_inference_steps,
-        )
+        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
 
     def _new_state(self) -> SampleState:
         # A token that was never committed here, such as one of a prefilled answer, is infinitely sure.

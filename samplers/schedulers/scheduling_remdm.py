@@ -75,13 +75,7 @@ class ReMDMScheduler(QuotaScheduler):
         self._extra_steps = remask_steps if variant is None else 0
         self._configure_variant(variant, schedule, eta, t_on, t_off, alpha_on)
         self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            score_proposal=score_proposal,
-            num_inference_steps=num_inference_steps,
-        )
+        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
 
     def _configure_variant(
         self, variant: str | None, schedule: str, eta: float | None, t_on: float, t_off: float, alpha_on: float

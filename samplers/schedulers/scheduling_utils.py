@@ -31,19 +31,24 @@ class UnmaskingSchedulerOutput(BaseOutput):
         prev_sample: (batch, window), long: the sample after this step.
         transfer_index: bool (batch, window): positions committed in this step.
         remask_index: bool (batch, window): positions that this step turned back into masks.
-        editing_transfer_index: the same positions under the name by which diffusers' `LLaDA2Pipeline` applies them.
+        replace_index: bool (batch, window): positions whose token this step replaced by the proposed one.
+        editing_transfer_index: both of these, under the name by which diffusers' `LLaDA2Pipeline` applies them.
         sampled_tokens: (batch, window), long: the proposed tokens, at every position.
         sampled_probs: (batch, window): probability of each proposed token.
         invalid: bool (batch,): rows with a masked position whose score is not finite, as NaN logits make it.
+        unsettled: bool (batch,): rows without a masked position that the method wants to look at once more; None for
+            a method that never does.
     """
 
     prev_sample: Tensor
     transfer_index: Tensor
     remask_index: Tensor
+    replace_index: Tensor
     editing_transfer_index: Tensor
     sampled_tokens: Tensor
     sampled_probs: Tensor
     invalid: Tensor
+    unsettled: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +82,25 @@ class Step:
             raise AttributeError("nothing is proposed yet")
         return self.chosen
 
+    def threshold_for(self, own: float | None) -> float:
+        """A scheduler's own threshold, or where it has none the caller's.
+
+        Raises:
+            ValueError: nobody gave one.
+        """
+        threshold = own if own is not None else self.threshold
+        if threshold is None:
+            raise ValueError("threshold=None: give a number to the constructor or to step()")
+        return threshold
+
 
 class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     """Decides which masked tokens of a window to commit at each step, and which committed ones to mask again.
 
     A scheduler never calls the model, never shifts logits and knows nothing of prompts. One step takes four decisions,
     each a method that a subclass may replace: `propose` (which token at each position), `score` (how sure), `select`
-    (which positions to commit) and `revise` (which committed positions to mask again).
+    (which positions to commit) and `revise` (which committed positions to mask again; `replace` names those that take
+    the proposed token at once).
 
     Arguments that all schedulers share, all keyword-only:
 
@@ -115,7 +132,7 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        cls.revises = cls.revise is not UnmaskingScheduler.revise
+        cls.revises = cls.revise is not UnmaskingScheduler.revise or cls.replace is not UnmaskingScheduler.replace
 
     def _configure(
         self,
@@ -124,15 +141,12 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
         top_p: float | None,
         top_k: int | None,
         score_proposal: bool,
-        num_inference_steps: int | None = None,
     ) -> None:
-        """Validate and keep the shared arguments; every constructor calls it."""
+        """Validate and keep the shared arguments; every constructor calls it, once its own are kept."""
         _check_proposal(temperature, top_p, top_k)
-        check_count("num_inference_steps", num_inference_steps)
         check_flag("score_proposal", score_proposal)
         self._temperature, self._top_p, self._top_k = temperature, top_p, top_k
         self._score_proposal = score_proposal
-        self._given_steps = num_inference_steps
         self._state = self._new_state()
         # A pipeline reads it where its caller names no block length; a loaded config may hold another.
         self.register_to_config(block_length=DEFAULT_BLOCK_LENGTH)  # type: ignore[no-untyped-call]
@@ -246,24 +260,29 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
         transfer_index = self.select(step, scores) & masked
         committed = torch.where(transfer_index, proposal.tokens, sample)
         remask_index = self.revise(step, chosen, committed, transfer_index)
+        replace_index = self.replace(step, chosen, committed, transfer_index) & ~masked
         if prompt_mask is not None:
-            remask_index = remask_index & ~prompt_mask
+            remask_index, replace_index = remask_index & ~prompt_mask, replace_index & ~prompt_mask
         # A token committed and masked again in the same step was, in effect, not committed.
         transfer_index = transfer_index & ~remask_index
         remask_index = remask_index & ~masked
-        prev_sample = torch.where(transfer_index, proposal.tokens, sample).masked_fill(remask_index, mask_token_id)
+        prev_sample = torch.where(transfer_index | replace_index, proposal.tokens, sample)
+        prev_sample = prev_sample.masked_fill(remask_index, mask_token_id)
 
         self._state["step_index"] = self._state["step_index"] + masked.any(dim=1)
         self._state.returned(prev_sample)
         self._last_step = (prev_sample, mask_token_id, prompt_mask)
+        unsettled = self._state.get("unsettled")
         output = UnmaskingSchedulerOutput(
             prev_sample=prev_sample,
             transfer_index=transfer_index,
             remask_index=remask_index,
-            editing_transfer_index=remask_index,
+            replace_index=replace_index,
+            editing_transfer_index=remask_index | replace_index,
             sampled_tokens=proposal.tokens,
             sampled_probs=proposal.confidence,
             invalid=(masked & ~(scores.isfinite() & proposal.confidence.isfinite())).any(dim=1),
+            unsettled=None if unsettled is None else unsettled > 0,
         )
         return output if return_dict else output.to_tuple()
 
@@ -297,6 +316,14 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
         Args:
             committed: (batch, window), long: the sample with the selected tokens in place.
             transfer_index: bool (batch, window): the positions that were selected.
+        """
+        return torch.zeros_like(step.masked)
+
+    def replace(self, step: Step, proposal: Proposal, committed: Tensor, transfer_index: Tensor) -> Tensor:
+        """The other way to revise: committed positions that take the proposed token instead, bool (batch, window).
+
+        By default none. The arguments are those of `revise`. A method that wants to look once more at a row in which
+        nothing is masked remembers that as the integer `unsettled` of its state, 1 or 0 for each row.
         """
         return torch.zeros_like(step.masked)
 

@@ -13,6 +13,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from support import heed_interrupts
 
 from benchmark.cli import main
 from benchmark.models import ModelOptions
@@ -61,7 +62,12 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     # What a killed process leaves among the temporary files goes with the test's own.
     variables = environment(TMPDIR=str(Path.cwd()))
     process = subprocess.Popen(
-        [SCRIPT, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables
+        [SCRIPT, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=variables,
+        preexec_fn=heed_interrupts,
     )
     try:
         yield process

@@ -19,6 +19,11 @@ def test_every_scheduler_has_its_entry_among_the_api_pages() -> None:
     assert len(entries) == len(set(entries))
 
 
+def test_every_scheduler_has_its_row_among_the_costs() -> None:
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE) == built_in_scheduler_names()
+
+
 @pytest.mark.slow
 def test_site_builds_without_warnings_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     site = tmp_path / "site"

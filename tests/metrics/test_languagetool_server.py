@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import ROOT
+from support import ROOT, heed_interrupts
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-in for Java is a shell script")
 
@@ -199,6 +199,7 @@ def test_server_is_gone_when_its_owner_is(running_java, end):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        preexec_fn=heed_interrupts,
     )
     assert owner.stdout is not None
     assert owner.stdout.readline().startswith("http://127.0.0.1:")

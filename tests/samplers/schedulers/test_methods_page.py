@@ -40,6 +40,8 @@ def row(name: str, rule: str) -> str:
     """The row of the table for a scheduler; only its rule is a person's."""
     cls = scheduler_class(name)
     remasks = "yes" if cls.revise is not UnmaskingScheduler.revise else "no"
+    if cls.replace is not UnmaskingScheduler.replace:
+        remasks = "replaces"
     label = f"`{name}`<br>`{cls.__name__}`"
     return f"| {label} | {rule} | {parameters(cls)} | {paper(cls)} | yes | {remasks} |"
 

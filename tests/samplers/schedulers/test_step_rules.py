@@ -21,24 +21,27 @@ def check_every_step(name: str, window: Window, temperature: float) -> None:
     scheduler = FACTORIES[name](temperature=temperature)
     mask = window.mask_token_id
     never_masked = window.sample != mask
-    sample = window.sample
+    sample, settled = window.sample, torch.ones(len(window.sample), dtype=torch.bool)
     for number, output in enumerate(walk(scheduler, window, generators=row_generator(3))):
         masked = sample == mask
         assert output.prev_sample.dtype == torch.long
         assert output.prev_sample.shape == sample.shape
         assert not (output.sampled_tokens == mask).any(), "the mask token was proposed"
         assert not (output.transfer_index & ~masked).any()
-        assert not (output.remask_index & masked).any()
-        expected = torch.where(output.transfer_index, output.sampled_tokens, sample)
+        assert not ((output.remask_index | output.replace_index) & masked).any()
+        assert not (output.remask_index & output.replace_index).any()
+        expected = torch.where(output.transfer_index | output.replace_index, output.sampled_tokens, sample)
         assert torch.equal(output.prev_sample, expected.masked_fill(output.remask_index, mask))
         assert torch.equal(output.prev_sample[never_masked], window.sample[never_masked])
-        assert torch.equal(output.editing_transfer_index, output.remask_index)
+        assert torch.equal(output.editing_transfer_index, output.remask_index | output.replace_index)
         finished = ~masked.any(dim=1)
-        assert torch.equal(output.prev_sample[finished], sample[finished])
+        assert torch.equal(output.prev_sample[finished & settled], sample[finished & settled])
         if name not in MAY_PAUSE:
             assert (output.transfer_index.any(dim=1) | finished).all(), f"no progress in step {number}"
         assert not output.invalid.any()
         sample = output.prev_sample
+        settled = settled if output.unsettled is None else ~output.unsettled
+        assert not ((sample == mask).any(dim=1) & ~settled).any(), "a row with masks is not finished anyway"
     assert not (sample == mask).any()
 
 
@@ -68,7 +71,7 @@ def check_rows_alone(name: str, window: Window, temperature: float) -> None:
         )
         # A finished row waits, unchanged, for the others.
         for output in together[len(alone) :]:
-            assert not (output.transfer_index | output.remask_index)[row].any()
+            assert not (output.transfer_index | output.editing_transfer_index)[row].any()
         for one, many in zip(alone, together, strict=False):
             for field in ("prev_sample", "transfer_index", "remask_index", "sampled_tokens", "sampled_probs"):
                 assert torch.equal(one[field][0], many[field][row]), field
@@ -131,7 +134,7 @@ def test_prompt_mask_protects_mask_tokens_of_the_prompt(name: str) -> None:
             generator=row_generator(step),
         )
         sample = output.prev_sample
-        assert not (output.transfer_index | output.remask_index)[:, prompt_mask].any()
+        assert not (output.transfer_index | output.editing_transfer_index)[:, prompt_mask].any()
     assert (sample[:, prompt_mask] == 4).all()
     assert (sample[:, ~prompt_mask] != 4).all()
 

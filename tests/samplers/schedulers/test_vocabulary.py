@@ -84,15 +84,26 @@ def test_proposal_in_pieces_is_the_plain_softmax(vocab_size: int, dtype: torch.d
     torch.testing.assert_close(found.double(), padded.gather(-1, asked.unsqueeze(-1)).squeeze(-1), **tolerance)
 
 
-def test_pieces_and_whole_distribution_are_the_same() -> None:
+def test_a_measure_sees_all_of_the_distribution_bit_by_bit_and_once() -> None:
     logits = torch.randn(8, 40, 5000, generator=row_generator(1))
-    proposal = propose(logits, mask_token_id=7)
-    pieces = list(proposal.pieces())
-    assert len(pieces) > 1, "the example is too small to be cut"
-    whole = proposal.probabilities
-    for where, part in proposal.pieces():
-        assert torch.equal(part, whole[:, where])
-    torch.testing.assert_close(whole, proposal.logits.softmax(dim=-1))
+    whole = propose(logits, mask_token_id=7)
+    torch.testing.assert_close(whole.probabilities, whole.logits.softmax(dim=-1))
+    proposal, seen = propose(logits, mask_token_id=7), []
+
+    def sum_of_squares(where: slice, values: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
+        seen.append(where)
+        assert torch.equal(values, whole.logits[:, where])
+        assert torch.equal(probabilities, whole.probabilities[:, where])
+        values.fill_(-1.0)  # which is nobody's business
+        return probabilities.square_().sum(dim=-1)
+
+    for _ in range(2):
+        found = proposal.measure("collision", sum_of_squares)
+        torch.testing.assert_close(found, whole.probabilities.square().sum(dim=-1))
+    assert len(seen) > 1, "the example is too small to be cut"
+    assert [(where.start, where.stop) for where in seen] == [(i, min(i + 26, 40)) for i in range(0, 40, 26)]
+    assert torch.equal(proposal.tokens, whole.tokens)
+    assert torch.equal(proposal.confidence, whole.confidence)
 
 
 def test_adjust_changes_what_is_computed_and_not_the_logits() -> None:
