@@ -1,6 +1,5 @@
 """Everything that a report says about one run, computed from the samples on disk."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -8,7 +7,8 @@ from zlib import crc32
 
 import numpy as np
 
-from benchmark.closed_forms import AnswerTokens, item_tokens_per_step
+from benchmark.closed_forms import item_tokens_per_step
+from benchmark.columns import Samples, load_samples
 from benchmark.families import Family, Setting, group_families
 from benchmark.results import RunStore, model_names
 from benchmark.statistics import (
@@ -118,60 +118,6 @@ class Summary:
         return next(family for family in self.families for setting in family.settings if setting.label == label)
 
 
-@dataclass(frozen=True, slots=True)
-class _Samples:
-    """What a report needs of the samples of one setting; arrays are (samples,), scores 0..1."""
-
-    ids: tuple[str, ...]
-    score: FloatArray
-    score_strict: FloatArray | None
-    scores: dict[str, float]
-    tokens_per_step: FloatArray
-    num_forward_passes: FloatArray
-    num_tokens: FloatArray
-    lengths: tuple[Any, ...]
-    items: list[AnswerTokens] | None
-
-
-def _load(store: RunStore, model: str, task: str, label: str) -> _Samples | None:
-    rows = store.find_samples(model, task, label)
-    if rows is None:
-        return None
-    # In the order of the ids, so that the samples of all settings line up however they were written.
-    rows.sort(key=lambda row: row["id"])
-
-    def column(values: Iterable[float]) -> FloatArray:
-        return np.fromiter(values, dtype=np.float64, count=len(rows))
-
-    strict = [row["scores"].get("score_strict") for row in rows]
-    return _Samples(
-        ids=tuple(row["id"] for row in rows),
-        score=column(row["scores"]["headline"] for row in rows),
-        score_strict=None if any(value is None for value in strict) else column(strict),
-        scores=_mean_scores([row["scores"] for row in rows]),
-        tokens_per_step=column(row["tokens_per_step"] for row in rows),
-        num_forward_passes=column(row["num_forward_passes"] for row in rows),
-        num_tokens=column(row["num_tokens"] for row in rows),
-        lengths=tuple(row.get("length") for row in rows),
-        items=_answer_tokens(rows),
-    )
-
-
-def _mean_scores(samples: list[dict[str, Any]]) -> dict[str, float]:
-    values: dict[str, list[float]] = {}
-    for scores in samples:
-        for name, value in scores.items():
-            values.setdefault(name, []).append(value)
-    return {name: 100 * float(np.mean(values[name])) for name in sorted(values)}
-
-
-def _answer_tokens(rows: list[dict[str, Any]]) -> list[AnswerTokens] | None:
-    """None where a run of an earlier version did not count them."""
-    counts = [(row["num_tokens"], row.get("num_answer_tokens"), row.get("num_item_tokens")) for row in rows]
-    known = [AnswerTokens(window, answer, items) for window, answer, items in counts if answer is not None and items]
-    return known if len(known) == len(counts) else None
-
-
 def summarise(store: RunStore) -> Summary:
     """Read the samples of a run and compute what its report says; settings not on disk, or damaged, are left out.
 
@@ -193,7 +139,7 @@ def summarise(store: RunStore) -> Summary:
         resampled: dict[str, list[FloatArray]] = {label: [] for label in summary.labels}
         for task in summary.tasks:
             wanted = [label for name, of, label in keys if (name, of) == (model, task)]
-            loaded = {label: _load(store, model, task, label) for label in wanted}
+            loaded = {label: load_samples(store, model, task, label) for label in wanted}
             found = {label: samples for label, samples in loaded.items() if samples is not None}
             _add_lengths(summary, task, found)
             _add_signatures(summary, [store.find_signatures(model, task, label) for label in found])
@@ -203,7 +149,7 @@ def summarise(store: RunStore) -> Summary:
     return summary
 
 
-def _add_lengths(summary: Summary, task: str, found: dict[str, _Samples]) -> None:
+def _add_lengths(summary: Summary, task: str, found: dict[str, Samples]) -> None:
     for samples in found.values():
         if task not in summary.lengths and all(isinstance(length, int) and length > 0 for length in samples.lengths):
             summary.lengths[task] = list(samples.lengths)
@@ -216,7 +162,7 @@ def _add_signatures(summary: Summary, signatures: list[dict[str, str]]) -> None:
             known.append(signature)
 
 
-def _item_tokens_per_step(summary: Summary, label: str, samples: _Samples) -> float | None:
+def _item_tokens_per_step(summary: Summary, label: str, samples: Samples) -> float | None:
     family = summary.family_of(label)
     k = next(setting.value for setting in family.settings if setting.label == label)
     if family.parameter != "k" or k is None or samples.items is None:
@@ -228,7 +174,7 @@ def _add_points(
     summary: Summary,
     model: str,
     task: str,
-    found: dict[str, _Samples],
+    found: dict[str, Samples],
     resampled: dict[str, list[FloatArray]],
     seed: int,
 ) -> None:
@@ -292,7 +238,7 @@ def _add_means(summary: Summary, model: str, resampled: dict[str, list[FloatArra
             )
 
 
-def _add_task_statistics(summary: Summary, model: str, task: str, found: dict[str, _Samples]) -> None:
+def _add_task_statistics(summary: Summary, model: str, task: str, found: dict[str, Samples]) -> None:
     for family in summary.families:
         settings = [setting for setting in family.settings if setting.runs_on(task)]
         labels = [setting.label for setting in settings]
@@ -314,7 +260,7 @@ def _add_task_statistics(summary: Summary, model: str, task: str, found: dict[st
     _add_order_preference(summary, model, task, found)
 
 
-def _add_order_preference(summary: Summary, model: str, task: str, found: dict[str, _Samples]) -> None:
+def _add_order_preference(summary: Summary, model: str, task: str, found: dict[str, Samples]) -> None:
     """The slope over block lengths of each scheduler that commits two tokens per step and was run with several."""
     groups: dict[tuple[str, tuple[tuple[str, Any], ...]], list[tuple[float, str]]] = {}
     for family in summary.families:
