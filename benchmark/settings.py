@@ -24,6 +24,7 @@ _SWEPT = {
     "slow_fast": ("threshold", LOW_THRESHOLDS),
     "credit": ("threshold", LOW_THRESHOLDS),
     "quota_threshold": ("threshold", LOW_THRESHOLDS),
+    "editing": ("threshold", LOW_THRESHOLDS),
 }
 # No parameter has a use for more, and tensors as long as a mistyped number would fill the memory.
 _LARGEST_PARAMETER = 1_000_000

@@ -74,6 +74,12 @@ class GenerationStep:
         return (self.before != self.mask_token_id) & self.masked
 
     @property
+    def replaced(self) -> Tensor:
+        """Positions that held another token before the step, bool (batch, new)."""
+        both = (self.before != self.mask_token_id) & ~self.masked
+        return both & (self.before != self.sample)
+
+    @property
     def probabilities(self) -> Tensor:
         """The model's probability of the token proposed at each position, (batch, new); NaN outside the window."""
         proposed: Tensor = self.output.sampled_probs

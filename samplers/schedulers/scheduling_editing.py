@@ -25,7 +25,7 @@ class EditingScheduler(QuotaThresholdScheduler):
     Args:
         threshold: in [0, 1], 0.7 by default. Given as None it is taken from the call of `step`.
         editing_threshold: in [0, 1], 0.5 by default; 0 replaces whatever differs. The model's authors name, with
-            `threshold`, 0.7 and 0.5 for quality, and 0.5 and 0 for speed.
+            `threshold`, 0.7 and 0.5 for quality, and 0.5 and 0 for speed. None as for `threshold`.
         max_post_steps: looks at a row without masks, at least 0; 16 by default.
         k, num_inference_steps, schedule, eps: the quota; see `QuotaScheduler`.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
@@ -36,7 +36,7 @@ class EditingScheduler(QuotaThresholdScheduler):
         self,
         *,
         threshold: float | None = 0.7,
-        editing_threshold: float = 0.5,
+        editing_threshold: float | None = 0.5,
         max_post_steps: int = 16,
         k: int | None = None,
         num_inference_steps: int | None = None,
@@ -48,7 +48,7 @@ class EditingScheduler(QuotaThresholdScheduler):
         score_proposal: bool = False,
     ) -> None:
         check_range("threshold", threshold, 0, 1, "in [0, 1]")
-        check_range("editing_threshold", editing_threshold, 0, 1, "in [0, 1]", optional=False)
+        check_range("editing_threshold", editing_threshold, 0, 1, "in [0, 1]")
         check_count("max_post_steps", max_post_steps, optional=False, least=0)
         self._threshold, self._editing_threshold, self._max_post_steps = threshold, editing_threshold, max_post_steps
         self._configure_quota(k, num_inference_steps, schedule, eps)
@@ -60,7 +60,8 @@ class EditingScheduler(QuotaThresholdScheduler):
     def replace(self, step: Step, proposal: Proposal, committed: Tensor, transfer_index: Tensor) -> Tensor:
         state, looking = self._state, step.masked.any(dim=1)
         again = (state["unsettled"] > 0) & ~looking
-        better = (proposal.tokens != step.sample) & (proposal.confidence > self._editing_threshold)
+        least = step.called("editing_threshold", self._editing_threshold)
+        better = (proposal.tokens != step.sample) & (proposal.confidence > least)
         replaced = (state["committed"] == 1) & better & (looking | again).unsqueeze(1)
         filled = looking & ~(step.masked & ~transfer_index).any(dim=1)
         state["post_steps"] = state["post_steps"] + again

@@ -43,7 +43,7 @@ class QuotaThresholdScheduler(QuotaScheduler):
         self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
-        threshold = step.threshold_for(self._threshold)
+        threshold = step.called("threshold", self._threshold)
         enough = step.masked & (scores > threshold)
         quota = self.quota(step.masked.sum(dim=1))
         fills = (enough.sum(dim=1) >= quota).unsqueeze(1)

@@ -46,7 +46,7 @@ class ThresholdScheduler(UnmaskingScheduler):
         self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
-        threshold = step.threshold_for(self._threshold)
+        threshold = step.called("threshold", self._threshold)
         # Scores grow with sureness, so a bound on the entropy from above is one on its negative from below.
         bound = -threshold if self.score_name == "entropy" else threshold
         enough = step.masked & ((scores > bound) if self._strict else (scores >= bound))

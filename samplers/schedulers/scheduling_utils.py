@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
-from diffusers.configuration_utils import ConfigMixin
+from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
@@ -61,7 +61,7 @@ class Step:
         fresh: bool (batch,): rows seen for the first time, of which nothing is remembered.
         mask_token_id: id of the mask token.
         generator: the noise source, for `uniform`.
-        threshold: what the caller of `step` passed; None if nothing.
+        threshold, editing_threshold: what the caller of `step` passed; None if nothing.
         shadow_output: (batch, window, vocab): logits at the shadow tokens, for a scheduler that asks for them.
         chosen: what `propose` returned, for the decisions after it.
     """
@@ -74,6 +74,7 @@ class Step:
     threshold: float | None = None
     shadow_output: Tensor | None = None
     chosen: Proposal | None = None
+    editing_threshold: float | None = None
 
     @property
     def proposal(self) -> Proposal:
@@ -82,15 +83,16 @@ class Step:
             raise AttributeError("nothing is proposed yet")
         return self.chosen
 
-    def threshold_for(self, own: float | None) -> float:
-        """A scheduler's own threshold, or where it has none the caller's.
+    def called(self, name: str, own: float | None) -> float:
+        """A scheduler's own "threshold" or "editing_threshold", or where it has none the caller's.
 
         Raises:
             ValueError: nobody gave one.
         """
-        threshold = own if own is not None else self.threshold
+        called: float | None = getattr(self, name)
+        threshold = own if own is not None else called
         if threshold is None:
-            raise ValueError("threshold=None: give a number to the constructor or to step()")
+            raise ValueError(f"{name}=None: give a number to the constructor or to step()")
         return threshold
 
 
@@ -134,6 +136,17 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
         super().__init_subclass__(**arguments)
         cls.revises = cls.revise is not UnmaskingScheduler.revise or cls.replace is not UnmaskingScheduler.replace
 
+    @register_to_config
+    def __init__(
+        self,
+        *,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        score_proposal: bool = False,
+    ) -> None:
+        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+
     def _configure(
         self,
         *,
@@ -142,7 +155,7 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
         top_k: int | None,
         score_proposal: bool,
     ) -> None:
-        """Validate and keep the shared arguments; every constructor calls it, once its own are kept."""
+        """Validate and keep the shared arguments; a constructor calls it, or its parent's, once its own are kept."""
         _check_proposal(temperature, top_p, top_k)
         check_flag("score_proposal", score_proposal)
         self._temperature, self._top_p, self._top_k = temperature, top_p, top_k
@@ -215,10 +228,10 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
             sample: (batch, window), long; editable positions hold `mask_token_id`.
             mask_token_id: id of the mask token; it is never proposed.
             generator: noise source for the batch, or a list with one per row (None for a row that is finished).
-            temperature, top_p, top_k, threshold: used where the constructor left its own at None.
+            temperature, top_p, top_k, threshold, editing_threshold: used where the constructor left its own at None.
             sampling_method: "greedy" proposes the likeliest token whatever the temperature; "auto" and "multinomial"
                 draw unless the temperature is 0.
-            editing_threshold, minimal_topk: accepted because diffusers' `LLaDA2Pipeline` passes them; not used.
+            minimal_topk: accepted because diffusers' `LLaDA2Pipeline` passes it; not used.
             prompt_mask: bool (window,) or (batch, window), positions that were given beforehand, such as those of a
                 prompt; they stay as they are.
             token_discounts: token id → factor in [0, 1], one number or (batch,), by which the confidence of that token
@@ -245,7 +258,16 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
             masked = masked & ~prompt_mask
         fresh = self._state.follow(sample)
 
-        step = Step(sample, masked, fresh, mask_token_id, generator, threshold, shadow_output)
+        step = Step(
+            sample,
+            masked,
+            fresh,
+            mask_token_id,
+            generator,
+            threshold,
+            shadow_output,
+            editing_threshold=editing_threshold,
+        )
         greedy = sampling_method == "greedy"
         proposal = self.propose(
             step,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 #: Tokens that are looked at together once it is known which of the groups matters.
 GROUP = 512
+#: Bits of a probability that are looked at together, the largest number they spell, and how many units make 1.
+_DIGIT, _LARGEST_DIGIT, _WHOLE = 10, 2**10 - 1, 2.0**52
 
 
 def padded_length(vocab_size: int) -> int:
@@ -79,30 +83,39 @@ def nucleus(values: Tensor, top_p: float | None) -> Tensor:
     """Logits with -inf for all but the likeliest tokens that together reach the mass `top_p`.
 
     A token stays while the mass of the likelier ones is below `top_p` (of equals, those of a lower id are likelier), so
-    the likeliest one always does. The probability at which that ends is found by halving, bit by bit: sorting a
-    vocabulary takes many times as long.
+    the likeliest one always does. The probability at which that ends is found ten bits at a time, from the mass of the
+    tokens that share them: sorting a vocabulary takes several times as long. Masses are whole multiples of 2^-52, whose
+    sums do not depend on the order in which a device adds them.
     """
     if top_p is None or top_p >= 1:
         return values
     probabilities = values.softmax(dim=-1)
-    bits = torch.int64 if values.dtype == torch.float64 else torch.int32
-    # Floats that are not negative are in the order of their bits. The mass above `high` is below top_p throughout,
-    # that above `low` is not.
-    high = probabilities.amax(dim=-1, keepdim=True).view(bits)
-    low = torch.full_like(high, -1)
-    above, likelier = torch.empty_like(probabilities, dtype=torch.bool), torch.empty_like(probabilities)
-    for _ in range(torch.iinfo(bits).bits):
-        middle = low + torch.div(high - low, 2, rounding_mode="floor")
-        torch.gt(probabilities, middle.clamp(min=0).view(values.dtype), out=above)
-        mass = torch.mul(probabilities, above, out=likelier).sum(dim=-1, keepdim=True)
-        enough = mass < top_p
-        high = torch.where(enough, middle.clamp(min=0), high)
-        low = torch.where(enough, low, middle)
-    least = high.view(values.dtype)
-    mass = torch.mul(probabilities, torch.gt(probabilities, least, out=above), out=likelier).sum(dim=-1, keepdim=True)
-    equal = probabilities == least
-    before = mass + (equal.cumsum(dim=-1) - 1) * least
-    return values.masked_fill(~(above | (equal & (before < top_p))), -torch.inf)
+    # Floats that are not negative are in the order of their bits, and those up to 1 leave the highest two at 0.
+    wide = values.dtype == torch.float64
+    keys = probabilities.view(torch.int64 if wide else torch.int32)
+    masses, wanted = _mass(probabilities), math.ceil(top_p * _WHOLE)
+    least = torch.zeros_like(keys[..., :1])
+    likelier = torch.zeros_like(least, dtype=torch.long)
+    first = (6 if wide else 2) * _DIGIT
+    for shift in range(first, -1, -_DIGIT):
+        digits = keys >> shift
+        # At the first digit all are candidates, later those whose bits above are the ones found so far.
+        candidates = masses * (digits >> _DIGIT == least)
+        # NaN has bits of its own, and no place in a histogram.
+        places = digits & _LARGEST_DIGIT if shift < first else digits.clamp(0, _LARGEST_DIGIT)
+        histogram = torch.zeros((*keys.shape[:-1], _LARGEST_DIGIT + 1), dtype=torch.long, device=values.device)
+        histogram.scatter_add_(-1, places.long(), candidates)
+        above = likelier + histogram.flip(-1).cumsum(dim=-1).flip(-1) - histogram
+        digit = (above < wanted).long().argmax(dim=-1, keepdim=True)
+        likelier, least = above.gather(-1, digit), (least << _DIGIT) | digit.to(least.dtype)
+    equal = keys == least
+    before = likelier + (equal.cumsum(dim=-1) - 1) * _mass(least.view(values.dtype))
+    return values.masked_fill(~((keys > least) | (equal & (before < wanted))), -torch.inf)
+
+
+def _mass(probabilities: Tensor) -> Tensor:
+    """Probabilities in units of 2^-52, long."""
+    return (probabilities * _WHOLE).long()
 
 
 def _groups(values: Tensor) -> Tensor:

@@ -182,6 +182,13 @@ def test_a_method_beyond_the_protocol_has_settings_that_can_be_built(name: str) 
         assert parse_specification(setting.label) == (name, setting.parameters)
 
 
+@pytest.mark.parametrize("name", ["threshold", "klass", "wino", "quota_threshold", "editing"])
+def test_a_method_with_a_threshold_is_swept_by_it_and_not_by_its_quota(name: str) -> None:
+    settings = parse_schedulers([name], TOKENS, None)
+    assert len({setting.parameters["threshold"] for setting in settings}) == len(settings) > 4
+    assert all(set(setting.parameters) == {"threshold"} for setting in settings)
+
+
 def test_a_method_without_a_parameter_of_speed_has_one_setting() -> None:
     assert labels("dilated") == ["dilated()"]
     assert labels("eb") == [f"eb(entropy_bound={bound})" for bound in (0.001, 0.01, 0.1, 0.6)]

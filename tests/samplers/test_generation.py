@@ -211,9 +211,6 @@ def test_broken_logits_of_a_finished_row_or_of_the_prompt_do_no_harm() -> None:
 class NeverCommits(UnmaskingScheduler):
     """A scheduler that breaks the rule of progress."""
 
-    def __init__(self) -> None:
-        self._configure(temperature=None, top_p=None, top_k=None, score_proposal=False)
-
     def select(self, step: Step, scores: Tensor) -> Tensor:
         return torch.zeros_like(step.masked)
 

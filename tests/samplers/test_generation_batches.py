@@ -23,6 +23,8 @@ TOY = ToyDenoiser()
 PROMPT = torch.tensor([[5, 17, 30], [8, 2, 41]])
 
 
+#: Two blocks of three, and one of one.
+NEW = 7
 PROMPTS = ([5, 17, 30, 8], [2], [41, 7, 7, 19, 33, 1], [12, 40], [3, 3, 9])
 
 
@@ -40,7 +42,7 @@ def decode_padded(name: str, rows: list[int], temperature: float, shift: bool) -
         model,
         prompts,
         scheduler=FACTORIES[name](temperature=temperature),
-        max_new_tokens=8,
+        max_new_tokens=NEW,
         block_length=3,
         attention_mask=attention_mask,
         generator=[row_generator(70 + row) for row in rows],
@@ -60,13 +62,13 @@ class ShiftedDenoiser(PaddedDenoiser):
 
 
 @every_scheduler
-@pytest.mark.parametrize(("temperature", "shift"), [(0.0, False), (1.0, False), (1.0, True)])
+@pytest.mark.parametrize(("temperature", "shift"), [(0.0, False), (1.0, True)])
 def test_padded_batch_gives_the_tokens_its_rows_give_alone(name: str, temperature: float, shift: bool) -> None:
     alone = {row: decode_padded(name, [row], temperature, shift) for row in range(len(PROMPTS))}
-    for rows in ([0, 1, 2, 3, 4], [4, 1], [3, 2, 0]):
+    for rows in ([0, 1, 2, 3, 4], [3, 1]):
         output = decode_padded(name, rows, temperature, shift)
         for place, row in enumerate(rows):
-            length = len(PROMPTS[row]) + 8
+            length = len(PROMPTS[row]) + NEW
             assert output.sequences[place, -length:].tolist() == alone[row].sequences[0].tolist()
             assert output.num_forward_passes[place] == alone[row].num_forward_passes[0]
 
@@ -118,7 +120,7 @@ class CountedGenerators(UnmaskingScheduler):
     """Commits the whole window of rows 1 and above and one token of row 0; notes which rows may draw noise."""
 
     def __init__(self) -> None:
-        self._configure(temperature=None, top_p=None, top_k=None, score_proposal=False)
+        super().__init__()
         self.may_draw: list[list[bool]] = []
 
     def select(self, step: Step, scores: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ def test_stopping_batch_equals_its_rows_alone(name: str) -> None:
             toy,
             prompts[rows],
             scheduler=FACTORIES[name](temperature=1.0),
-            max_new_tokens=12,
+            max_new_tokens=9,
             block_length=3,
             eos_token_id=list(range(6)),
             generator=[row_generator(row) for row in rows],

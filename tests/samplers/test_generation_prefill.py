@@ -105,7 +105,7 @@ class MasksEverythingAgain(UnmaskingScheduler):
     """Masks every token again that it did not commit just now, given ones too, as long as it may."""
 
     def __init__(self) -> None:
-        self._configure(temperature=None, top_p=None, top_k=None, score_proposal=False)
+        super().__init__()
         self.tries = 0
 
     def select(self, step: Step, scores: Tensor) -> Tensor:

@@ -8,7 +8,15 @@ from scheduler_cases import FACTORIES, every_scheduler, row_generator
 from torch import Tensor
 from toy_denoiser import ToyDenoiser
 
-from samplers import ConfidenceScheduler, ReMDMScheduler, ThresholdScheduler, generate, partial_texts, stream
+from samplers import (
+    ConfidenceScheduler,
+    EditingScheduler,
+    ReMDMScheduler,
+    ThresholdScheduler,
+    generate,
+    partial_texts,
+    stream,
+)
 
 MASK = 47
 TOY = ToyDenoiser()
@@ -101,3 +109,12 @@ def test_partial_answers_as_text() -> None:
     assert list(partial_texts(steps, Letters())) == [["he______"], ["hell____"], ["hello"], ["hello"]]
     steps = stream(first_letters, PROMPT[:1], scheduler=ThresholdScheduler(), max_new_tokens=8, mask_token_id=27)
     assert [texts[0] for texts in partial_texts(steps, Letters(), placeholder="?", separator=" ")][-1] == "hello"
+
+
+def test_a_step_tells_what_it_has_replaced() -> None:
+    scheduler = EditingScheduler(threshold=0.5, editing_threshold=0.1, max_post_steps=2)
+    steps = list(stream(ToyDenoiser(sharpness=3.0), torch.tensor([[5, 17, 30]]), scheduler=scheduler, max_new_tokens=6))
+    assert any(step.replaced.any() for step in steps)
+    for step in steps:
+        assert torch.equal(step.replaced, step.output.replace_index)
+        assert not (step.replaced & (step.committed | step.remasked | step.masked)).any()

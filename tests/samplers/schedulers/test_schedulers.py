@@ -68,7 +68,7 @@ def test_class_can_be_built_without_arguments(cls: Any) -> None:
     scheduler = cls()
     assert isinstance(scheduler, SchedulerMixin)
     assert isinstance(scheduler, ConfigMixin)
-    steps = {"ReMDMScheduler": 33, "DilatedScheduler": 5}
+    steps = {"ReMDMScheduler": 33, "DilatedScheduler": 5, "AscendingScheduler": 5}
     assert len(scheduler.timesteps) == steps.get(cls.__name__, 32)
 
 

@@ -40,6 +40,17 @@ def test_probability_that_equals_the_editing_threshold_leaves_the_token(threshol
     assert output.replace_index.item() is replaced
 
 
+def test_editing_threshold_is_the_callers_where_the_constructor_left_it_open() -> None:
+    steps, sample = [logits_of([[ONE]]), logits_of([[TWO]])], torch.tensor([[MASK]])
+    for called, replaced in ((0.95, False), (0.5, True)):
+        output = run(EditingScheduler(editing_threshold=None), steps, sample, editing_threshold=called)[-1]
+        assert output.replace_index.item() is replaced
+        own = run(EditingScheduler(), steps, sample, editing_threshold=called)[-1]
+        assert own.replace_index.item() is True
+    with pytest.raises(ValueError, match="editing_threshold=None: give a number to the constructor or to step"):
+        run(EditingScheduler(editing_threshold=None), steps, sample)
+
+
 def test_what_was_given_is_never_replaced() -> None:
     steps = [logits_of([[TWO, ONE, ONE]]), logits_of([[TWO, TWO, TWO]])]
     second = run(EditingScheduler(editing_threshold=0.0), steps, torch.tensor([[1, MASK, MASK]]))[-1]
@@ -126,7 +137,7 @@ def test_editing_ends_with_its_block() -> None:
     ("arguments", "message"),
     [
         ({"threshold": 1.5}, r"threshold=1\.5 should be in \[0, 1\]"),
-        ({"editing_threshold": None}, r"editing_threshold=None should be in \[0, 1\]"),
+        ({"editing_threshold": -0.5}, r"editing_threshold=-0\.5 should be in \[0, 1\]"),
         ({"max_post_steps": -1}, "max_post_steps=-1 should be a whole number of at least 0"),
     ],
 )

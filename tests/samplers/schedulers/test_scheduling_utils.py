@@ -40,6 +40,7 @@ def test_return_dict_false_gives_the_fields_in_order() -> None:
         "prev_sample",
         "transfer_index",
         "remask_index",
+        "replace_index",
         "editing_transfer_index",
         "sampled_tokens",
         "sampled_probs",
@@ -114,8 +115,7 @@ def test_shapes_that_do_not_fit_are_refused(logits_shape: tuple[int, ...]) -> No
 
 def test_scheduler_that_selects_nothing_by_itself_says_what_is_missing() -> None:
     class Unfinished(UnmaskingScheduler):
-        def __init__(self) -> None:
-            self._configure(temperature=None, top_p=None, top_k=None, score_proposal=False)
+        pass
 
     with pytest.raises(TypeError, match="Unfinished does not say which positions to commit"):
         Unfinished().step(ALL_MASKED.logits(0), 0, ALL_MASKED.sample, mask_token_id=4)
