@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from .denoisers import Denoiser, denoiser_for
+    from .denoisers import DecodingSession, Denoiser, SessionRequest, denoiser_for
     from .generation import generate, stream
     from .outputs import GenerationOutput, GenerationStep
     from .schedulers import (
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfidenceScheduler",
     "CreditScheduler",
+    "DecodingSession",
     "Denoiser",
     "DilatedScheduler",
     "EBScheduler",
@@ -67,6 +68,7 @@ __all__ = [
     "RandomScheduler",
     "ReMDMScheduler",
     "SaberScheduler",
+    "SessionRequest",
     "SlowFastScheduler",
     "ThresholdScheduler",
     "UnmaskingScheduler",
@@ -84,7 +86,9 @@ __all__ = [
 ]
 
 _MODULES = dict.fromkeys(__all__, ".schedulers") | {
+    "DecodingSession": ".denoisers",
     "Denoiser": ".denoisers",
+    "SessionRequest": ".denoisers",
     "denoiser_for": ".denoisers",
     "GenerationOutput": ".outputs",
     "GenerationStep": ".outputs",
