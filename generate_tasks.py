@@ -2,10 +2,10 @@
 
 import click
 
+from hub_dataset.commands import OneLineErrors
 from hub_dataset.commands.building import build
 from hub_dataset.commands.checking import check
 from hub_dataset.commands.looking import list_tasks, show
-from hub_dataset.commands.shared import OneLineErrors
 from hub_dataset.commands.sharing import import_data, install, publish
 
 

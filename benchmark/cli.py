@@ -1,34 +1,14 @@
 """The command line `parallelbench`: run, report, list, watch, damage."""
 
 import math
-import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
+from hub_dataset.commands import OneLineErrors
+
 RESULTS = Path("results")
-
-
-class _Group(click.Group):
-    """Turns what users get wrong, and what the system refuses, into one line and exit code 2."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().main(*args, **{**kwargs, "standalone_mode": False})
-        except click.exceptions.Abort:
-            sys.exit(130)
-        except click.ClickException as error:
-            _fail(error.format_message())
-        except OSError as error:
-            _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
-        except ValueError as error:
-            _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
-    sys.exit(2)
 
 
 def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
@@ -60,7 +40,7 @@ def _not_empty(context: click.Context, parameter: click.Parameter, value: str | 
 
 
 @click.group(
-    cls=_Group,
+    cls=OneLineErrors,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .damage import DAMAGES, damage
+from .results import write_atomically
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -133,9 +134,7 @@ def run_study(
     )
     if output is not None:
         document = {"seed": seed, "signatures": signatures, "damages": [seen.as_dict() for seen in found]}
-        temporary = output.with_name(f".{output.name}.new")
-        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(output)
+        write_atomically(output, json.dumps(document, indent=2).encode() + b"\n")
 
 
 def _flagged(metric: Any, texts: Sequence[str], grammar_url: str | None) -> dict[str, float]:

@@ -171,7 +171,8 @@ def _draw_single(figure: Figure, summary: Summary, curves: Curves, title: str, *
     _label_settings(axes, summary, curves)
     axes.set_title(title, fontsize=12)
     axes.set_xlabel("tokens per step (mean over samples, log scale)")
-    axes.set_ylabel("score (%)")
+    is_text = all(point.is_of_text for _, _, points in curves for _, point in points)
+    axes.set_ylabel("grammar (%)" if is_text else "score (%)")
     if mark_speeds:
         _mark_speeds(axes, summary)
     figure.legend(

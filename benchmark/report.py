@@ -13,7 +13,15 @@ from benchmark.families import Family
 from benchmark.plots import write_plots
 from benchmark.results import RunStore, write_atomically
 from benchmark.summary import PB_SCORES, Oracle, Point, Summary, summarise
-from benchmark.tables import comparison_tables, mean_tables, missing_line, notes, task_statistics_tables, task_tables
+from benchmark.tables import (
+    comparison_tables,
+    mean_tables,
+    missing_line,
+    notes,
+    task_statistics_tables,
+    task_tables,
+    text_tables,
+)
 from benchmark.theory_plots import panels
 
 if TYPE_CHECKING:
@@ -48,7 +56,7 @@ class Report:
         """
         from rich.text import Text
 
-        kinds = (task_tables, comparison_tables, task_statistics_tables, mean_tables)
+        kinds = (task_tables, text_tables, comparison_tables, task_statistics_tables, mean_tables)
         tables = [table for kind in kinds for table in kind(self.summary)]
         return [*(part for table in tables for part in (table, Text(""))), *map(Text, notes(self.summary))]
 
@@ -87,9 +95,16 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "missing": [list(key) for key in keys if key not in summary.points],
         "models": summary.models,
         "tasks": summary.tasks,
+        "signatures": summary.signatures,
         "schedulers": [_scheduler_json(summary, label) for label in summary.labels],
         "results": [
-            {"model": key[0], "task": key[1], "scheduler": key[2], **_point_json(summary.points[key])}
+            {
+                "model": key[0],
+                "task": key[1],
+                "scheduler": key[2],
+                **_point_json(summary.points[key]),
+                "scores": {name: _rounded(value) for name, value in summary.points[key].scores.items()},
+            }
             for key in keys
             if key in summary.points
         ],

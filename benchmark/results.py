@@ -187,13 +187,21 @@ class RunStore:
         """Where the samples of one setting are, whether or not they exist."""
         return self.directory / SAMPLES / file_name(model) / file_name(task) / f"{file_name(label)}.jsonl"
 
-    def write_samples(self, model: str, task: str, label: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def write_samples(
+        self,
+        model: str,
+        task: str,
+        label: str,
+        rows: Sequence[Mapping[str, Any]],
+        signatures: Mapping[str, str] | None = None,
+    ) -> None:
         """Write all samples of one setting at once; the same rows give the same bytes.
 
         Args:
             model, task, label: names as in the settings.
             rows: one object per sample: `id`, `prediction`, `num_forward_passes`, `num_tokens`, `tokens_per_step`,
                 `length` and `scores`, an object with at least `headline` (0..1).
+            signatures: the programs, models and versions that the scores of text come from, as the metric says it.
 
         Raises:
             ValueError: a row lacks something, an id stands twice, or a number is not finite.
@@ -205,7 +213,9 @@ class RunStore:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where}: a row cannot be written as JSON ({error})") from None
         body = "".join(line + "\n" for line in lines).encode()
-        footer = {"complete": True, "rows": len(rows), "sha256": hashlib.sha256(body).hexdigest()}
+        footer: dict[str, Any] = {"complete": True, "rows": len(rows), "sha256": hashlib.sha256(body).hexdigest()}
+        if signatures:
+            footer["signatures"] = dict(signatures)
         write_atomically(self.samples_path(model, task, label), body + json.dumps(footer).encode() + b"\n")
 
     def find_samples(self, model: str, task: str, label: str) -> list[dict[str, Any]] | None:
@@ -215,6 +225,15 @@ class RunStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         return _parse(content)
+
+    def find_signatures(self, model: str, task: str, label: str) -> dict[str, str]:
+        """What the scores of one setting come from, name → signature; none where no such file says so."""
+        try:
+            last = self.samples_path(model, task, label).read_bytes().splitlines()[-1]
+            signatures = json.loads(last).get("signatures")
+        except (FileNotFoundError, NotADirectoryError, IndexError, ValueError, AttributeError):
+            return {}
+        return {str(name): str(value) for name, value in signatures.items()} if isinstance(signatures, dict) else {}
 
     def read_samples(self, model: str, task: str, label: str) -> list[dict[str, Any]]:
         """The samples of one setting.

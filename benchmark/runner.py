@@ -188,7 +188,8 @@ class Runner:
                     callback=self._check_stop,
                     watch=watch,
                 )
-                self.store.write_samples(job.model.name, job.task, setting.label, self._score(job.rows, samples))
+                scored, signatures = self._score(job.rows, samples)
+                self.store.write_samples(job.model.name, job.task, setting.label, scored, signatures)
                 with self._reporting:
                     progress.setting_done(job)
             if decoder.has_shrunk:
@@ -214,7 +215,8 @@ class Runner:
         if self._stop.is_set():
             raise Stopped
 
-    def _score(self, rows: Sequence[Row], samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _score(self, rows: Sequence[Row], samples: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        """Samples with their scores, and the signatures of what gave those of text."""
         with self._scoring:
             if self._metric is None:
                 self._metric = load_metric()
@@ -223,10 +225,11 @@ class Runner:
                 references=[row["reference"] for row in rows],
                 per_sample=True,
             )
-        return [
+        scored = [
             {**sample, "scores": {key: value for key, value in scores.items() if isinstance(value, float)}}
             for sample, scores in zip(samples, result["samples"], strict=True)
         ]
+        return scored, result.get("signatures", {})
 
 
 def load_metric() -> Any:

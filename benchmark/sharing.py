@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from samplers.denoisers import DecodingSession, SessionRequest, denoiser_for
+from samplers import DecodingSession, SessionRequest, denoiser_for
 
 
 def shares_prompts(model: Any) -> bool:

@@ -1,6 +1,5 @@
 """Everything that a report says about one run, computed from the samples on disk."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -8,7 +7,8 @@ from zlib import crc32
 
 import numpy as np
 
-from benchmark.closed_forms import AnswerTokens, item_tokens_per_step
+from benchmark.closed_forms import item_tokens_per_step
+from benchmark.columns import Samples, load_samples
 from benchmark.families import Family, Setting, group_families
 from benchmark.results import RunStore, model_names
 from benchmark.statistics import (
@@ -31,6 +31,8 @@ class Point:
     """One point of a trade-off curve, means over samples; scores are percentages with a 95 % bootstrap interval.
 
     `item_tokens_per_step` is that of `benchmark.closed_forms`, None where it has none and for means over tasks.
+    `score` is the metric's headline, which is the grammar of text; `scores` has all that the metric gave, by the names
+    that it gave them, each the mean over the samples that have it, and nothing for means over tasks.
     """
 
     score: float
@@ -41,6 +43,12 @@ class Point:
     num_forward_passes: float
     samples: int
     item_tokens_per_step: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_of_text(self) -> bool:
+        """Whether the answers are text, whose grammar is the headline."""
+        return "grammar" in self.scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,7 @@ class Summary:
     tasks is always lower. `oracles` and `parallelizability` have (model, task, family), only families that are
     complete on the task; `mean_oracles`, the mean of `oracles` over the tasks, has (model, family).
     `order_preference` has (model, task, scheduler). `lengths` has task → the length of each of its questions.
+    `signatures` has name → what scores of text come from, more than one where not all settings say the same.
     """
 
     settings: dict[str, Any]
@@ -77,6 +86,7 @@ class Summary:
     parallelizability: dict[tuple[str, str, str], float | None] = field(default_factory=dict)
     order_preference: dict[tuple[str, str, str], float] = field(default_factory=dict)
     lengths: dict[str, list[int]] = field(default_factory=dict)
+    signatures: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[str]:
@@ -108,50 +118,6 @@ class Summary:
         return next(family for family in self.families for setting in family.settings if setting.label == label)
 
 
-@dataclass(frozen=True, slots=True)
-class _Samples:
-    """What a report needs of the samples of one setting; arrays are (samples,), scores 0..1."""
-
-    ids: tuple[str, ...]
-    score: FloatArray
-    score_strict: FloatArray | None
-    tokens_per_step: FloatArray
-    num_forward_passes: FloatArray
-    num_tokens: FloatArray
-    lengths: tuple[Any, ...]
-    items: list[AnswerTokens] | None
-
-
-def _load(store: RunStore, model: str, task: str, label: str) -> _Samples | None:
-    rows = store.find_samples(model, task, label)
-    if rows is None:
-        return None
-    # In the order of the ids, so that the samples of all settings line up however they were written.
-    rows.sort(key=lambda row: row["id"])
-
-    def column(values: Iterable[float]) -> FloatArray:
-        return np.fromiter(values, dtype=np.float64, count=len(rows))
-
-    strict = [row["scores"].get("score_strict") for row in rows]
-    return _Samples(
-        ids=tuple(row["id"] for row in rows),
-        score=column(row["scores"]["headline"] for row in rows),
-        score_strict=None if any(value is None for value in strict) else column(strict),
-        tokens_per_step=column(row["tokens_per_step"] for row in rows),
-        num_forward_passes=column(row["num_forward_passes"] for row in rows),
-        num_tokens=column(row["num_tokens"] for row in rows),
-        lengths=tuple(row.get("length") for row in rows),
-        items=_answer_tokens(rows),
-    )
-
-
-def _answer_tokens(rows: list[dict[str, Any]]) -> list[AnswerTokens] | None:
-    """None where a run of an earlier version did not count them."""
-    counts = [(row["num_tokens"], row.get("num_answer_tokens"), row.get("num_item_tokens")) for row in rows]
-    known = [AnswerTokens(window, answer, items) for window, answer, items in counts if answer is not None and items]
-    return known if len(known) == len(counts) else None
-
-
 def summarise(store: RunStore) -> Summary:
     """Read the samples of a run and compute what its report says; settings not on disk, or damaged, are left out.
 
@@ -173,22 +139,30 @@ def summarise(store: RunStore) -> Summary:
         resampled: dict[str, list[FloatArray]] = {label: [] for label in summary.labels}
         for task in summary.tasks:
             wanted = [label for name, of, label in keys if (name, of) == (model, task)]
-            loaded = {label: _load(store, model, task, label) for label in wanted}
+            loaded = {label: load_samples(store, model, task, label) for label in wanted}
             found = {label: samples for label, samples in loaded.items() if samples is not None}
             _add_lengths(summary, task, found)
+            _add_signatures(summary, [store.find_signatures(model, task, label) for label in found])
             _add_points(summary, model, task, found, resampled, base_seed)
             _add_task_statistics(summary, model, task, found)
         _add_means(summary, model, resampled)
     return summary
 
 
-def _add_lengths(summary: Summary, task: str, found: dict[str, _Samples]) -> None:
+def _add_lengths(summary: Summary, task: str, found: dict[str, Samples]) -> None:
     for samples in found.values():
         if task not in summary.lengths and all(isinstance(length, int) and length > 0 for length in samples.lengths):
             summary.lengths[task] = list(samples.lengths)
 
 
-def _item_tokens_per_step(summary: Summary, label: str, samples: _Samples) -> float | None:
+def _add_signatures(summary: Summary, signatures: list[dict[str, str]]) -> None:
+    for name, signature in (item for entry in signatures for item in entry.items()):
+        known = summary.signatures.setdefault(name, [])
+        if signature not in known:
+            known.append(signature)
+
+
+def _item_tokens_per_step(summary: Summary, label: str, samples: Samples) -> float | None:
     family = summary.family_of(label)
     k = next(setting.value for setting in family.settings if setting.label == label)
     if family.parameter != "k" or k is None or samples.items is None:
@@ -200,7 +174,7 @@ def _add_points(
     summary: Summary,
     model: str,
     task: str,
-    found: dict[str, _Samples],
+    found: dict[str, Samples],
     resampled: dict[str, list[FloatArray]],
     seed: int,
 ) -> None:
@@ -225,6 +199,7 @@ def _add_points(
                 num_forward_passes=float(samples.num_forward_passes.mean()),
                 samples=len(samples.ids),
                 item_tokens_per_step=_item_tokens_per_step(summary, label, samples),
+                scores=samples.scores,
             )
 
 
@@ -263,7 +238,7 @@ def _add_means(summary: Summary, model: str, resampled: dict[str, list[FloatArra
             )
 
 
-def _add_task_statistics(summary: Summary, model: str, task: str, found: dict[str, _Samples]) -> None:
+def _add_task_statistics(summary: Summary, model: str, task: str, found: dict[str, Samples]) -> None:
     for family in summary.families:
         settings = [setting for setting in family.settings if setting.runs_on(task)]
         labels = [setting.label for setting in settings]
@@ -285,7 +260,7 @@ def _add_task_statistics(summary: Summary, model: str, task: str, found: dict[st
     _add_order_preference(summary, model, task, found)
 
 
-def _add_order_preference(summary: Summary, model: str, task: str, found: dict[str, _Samples]) -> None:
+def _add_order_preference(summary: Summary, model: str, task: str, found: dict[str, Samples]) -> None:
     """The slope over block lengths of each scheduler that commits two tokens per step and was run with several."""
     groups: dict[tuple[str, tuple[tuple[str, Any], ...]], list[tuple[float, str]]] = {}
     for family in summary.families:

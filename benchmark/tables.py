@@ -19,6 +19,17 @@ _SETTINGS_ABREAST = 8
 _METHODS_ABREAST = 7
 _MODELS_ABREAST = 4
 
+# Scores of text in the order of their columns, with the heads of these; two lines where one would be wide.
+_TEXT_SCORES = {
+    "score": "score",
+    "grammar": "gram-\nmar",
+    "parses": "par-\nses",
+    "inclusion": "words\nin it",
+    "rouge_l": "ROUGE\n-L",
+    "bleu": "BLEU",
+    "bertscore": "BERT",
+}
+
 _EXPLANATION = (
     f"PBx is the largest tokens per step with a mean score over the tasks of at least x percent; "
     f"{ABSENT} never reached, {UNFINISHED} settings are missing."
@@ -72,7 +83,10 @@ def task_tables(summary: Summary) -> list[Table]:
         ]
         if not present:
             continue
-        table = _table(_text(f"{model}: every task and setting"), "Scores in percent, [95 % bootstrap interval].")
+        points = [summary.points[model, task, label] for task, labels in present for label in labels]
+        meaning = "; of text it is the grammar" if any(point.is_of_text for point in points) else ""
+        caption = f"Scores in percent, [95 % bootstrap interval]{meaning}."
+        table = _table(_text(f"{model}: every task and setting"), caption)
         table.add_column("task, setting", overflow="fold")
         for head in ("score", "95 % interval", "strict", "tokens/\nstep", "NFE", "n"):
             table.add_column(head, justify="right", no_wrap=True)
@@ -89,6 +103,33 @@ def task_tables(summary: Summary) -> list[Table]:
                     number(point.num_forward_passes),
                     str(point.samples),
                 )
+            table.add_section()
+        tables.append(table)
+    return tables
+
+
+def text_tables(summary: Summary) -> list[Table]:
+    """What the metric says of text beside its grammar, one table per model; there is none without a task of text."""
+    tables = []
+    for model in summary.models:
+        points = {
+            task: {label: summary.points[model, task, label] for label in labels}
+            for task in summary.tasks
+            if (labels := [label for label in summary.labels if (model, task, label) in summary.points])
+        }
+        of_text = {task: found for task, found in points.items() if all(point.is_of_text for point in found.values())}
+        if not of_text:
+            continue
+        given = {name for found in of_text.values() for point in found.values() for name in point.scores}
+        names = [name for name in _TEXT_SCORES if name in given]
+        table = _table(_text(f"{model}: scores of text"), "Means in percent; of BLEU, less is better.")
+        table.add_column("task, setting", overflow="fold")
+        for name in names:
+            table.add_column(_TEXT_SCORES[name], justify="right", no_wrap=True)
+        for task, found in of_text.items():
+            table.add_row(f"[bold]{_text(task)}[/bold]")
+            for label, point in found.items():
+                table.add_row(f"  {_text(label)}", *(number(point.scores.get(name)) for name in names))
             table.add_section()
         tables.append(table)
     return tables
@@ -158,7 +199,7 @@ def mean_tables(summary: Summary) -> list[Table]:
 
 
 def notes(summary: Summary) -> list[str]:
-    """What stands below the tables, a line each: the oracle, and what PBx means."""
+    """What stands below the tables, a line each: the oracle, what PBx means, and what scores of text come from."""
     lines = []
     for (model, name), best in summary.mean_oracles.items():
         method = f"{name}, {model}" if len(summary.models) > 1 else name
@@ -166,6 +207,10 @@ def notes(summary: Summary) -> list[str]:
         lines.append(f"Oracle ({method}; for each sample the fastest of its best settings): {reached}.")
     if summary.means:
         lines.append(_EXPLANATION)
+    for name, signatures in summary.signatures.items():
+        lines.append(f"{name}: {'; '.join(signatures)}")
+        if len(signatures) > 1:
+            lines.append(f"Not all settings have {name} from the same source: these numbers cannot be compared.")
     return lines
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from .denoisers import Denoiser, denoiser_for
+    from .denoisers import DecodingSession, Denoiser, SessionRequest, denoiser_for
     from .generation import generate, stream
     from .outputs import GenerationOutput, GenerationStep
     from .schedulers import (
@@ -52,6 +52,7 @@ __all__ = [
     "AscendingScheduler",
     "ConfidenceScheduler",
     "CreditScheduler",
+    "DecodingSession",
     "Denoiser",
     "DilatedScheduler",
     "EBScheduler",
@@ -71,6 +72,7 @@ __all__ = [
     "RandomScheduler",
     "ReMDMScheduler",
     "SaberScheduler",
+    "SessionRequest",
     "SlowFastScheduler",
     "ThresholdScheduler",
     "UnmaskingScheduler",
@@ -88,7 +90,9 @@ __all__ = [
 ]
 
 _MODULES = dict.fromkeys(__all__, ".schedulers") | {
+    "DecodingSession": ".denoisers",
     "Denoiser": ".denoisers",
+    "SessionRequest": ".denoisers",
     "denoiser_for": ".denoisers",
     "GenerationOutput": ".outputs",
     "GenerationStep": ".outputs",

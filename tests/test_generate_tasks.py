@@ -149,6 +149,7 @@ def test_broken_task_file_is_one_line_with_exit_code_2(copy, file, old, new, mes
     assert run(copy, "list").stderr == result.stderr
 
 
+@pytest.mark.slow
 def test_check_accepts_sound_tasks_with_the_real_metric():
     result = subprocess.run(
         [sys.executable, str(ROOT / "generate_tasks.py"), "check", "waiting_line_shuffle", "puzzle_sudoku_n4_12"],

@@ -16,6 +16,7 @@ from .memory import automatic_batch_size, is_out_of_memory
 
 # Names under which configs keep the longest sequence that a model was made for.
 _CONTEXT_KEYS = ("max_position_embeddings", "max_sequence_length", "n_positions")
+_VOCABULARY_KEYS = ("embedding_size", "vocab_size")
 _DTYPES = ("float32", "bfloat16", "float16")
 # Bytes of weights up to which operations are too small to be shared among cores.
 _SMALL = 100_000_000
@@ -26,8 +27,9 @@ _FINGERPRINT_ENDS = 1 << 20
 class HubModel:
     """Any model that `samplers.models.load` loads, greedy unless the user says otherwise.
 
-    Making one reads its config and resolves its revision, so that a wrong name, a missing tokenizer or a config that
-    nobody can build is refused at once; weights are loaded when the first task needs them.
+    Making one reads its config and resolves its revision, so that a wrong name is refused at once. `check_task` refuses
+    what cannot be built, as far as the config and the weight files that are here tell. Weights are loaded when the
+    first task needs them.
 
     Args:
         source: a directory, `owner/name` on the Hub, or `owner/name@revision`.
@@ -45,7 +47,7 @@ class HubModel:
     def __init__(
         self, source: str, options: ModelOptions, *, name: str | None = None, answer_length: int | None = None
     ) -> None:
-        from samplers.models.sources import find
+        from samplers.models import find
 
         self.name = name or source
         self.options = options
@@ -62,6 +64,7 @@ class HubModel:
             raise ValueError(f"{source}/config.json: answer_length is {self.answer_length!r}; it should be a count")
         self._loading = Lock()
         self._model: Any = None
+        self._checked = False
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -106,8 +109,15 @@ class HubModel:
         from benchmark.decoding import tokenize_prompts
         from benchmark.ideal import is_enumerable
 
-        context = next((self._config[key] for key in _CONTEXT_KEYS if isinstance(self._config.get(key), int)), None)
-        longest = max(map(len, tokenize_prompts(self.tokenizer, rows)))
+        context = self._number(_CONTEXT_KEYS)
+        self._check_files()
+        prompts = tokenize_prompts(self.tokenizer, rows)
+        longest, last = max(map(len, prompts)), max(map(max, prompts))
+        vocabulary = self._number(_VOCABULARY_KEYS)
+        if vocabulary is not None and last >= vocabulary:
+            raise ValueError(
+                f"the tokenizer gives token {last} and the model knows {vocabulary}: they do not belong together"
+            )
         if context is not None and longest + max_new_tokens > context:
             raise ValueError(
                 f"the longest prompt takes {longest} tokens, with {max_new_tokens} new ones "
@@ -160,6 +170,10 @@ class HubModel:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
+    def _number(self, keys: Sequence[str]) -> int | None:
+        """What the config says under the first of these keys that it has."""
+        return next((self._config[key] for key in keys if isinstance(self._config.get(key), int)), None)
+
     @property
     def _place(self) -> str:
         return self._source.name
@@ -177,6 +191,14 @@ class HubModel:
                     file.seek(max(_FINGERPRINT_ENDS, size - _FINGERPRINT_ENDS))
                     digest.update(file.read(_FINGERPRINT_ENDS))
         return f"files:{digest.hexdigest()[:16]}"
+
+    def _check_files(self) -> None:
+        """Refuse before anything is decoded what could not be loaded afterwards, perhaps hours later."""
+        from samplers.models import check
+
+        if not self._checked:
+            check(self._source)
+            self._checked = True
 
     def _load(self) -> Any:
         from samplers.models import load

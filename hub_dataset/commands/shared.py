@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -24,15 +23,25 @@ class InputError(click.ClickException):
 class OneLineErrors(click.Group):
     """Commands of which users get one line and exit code 2 for what they got wrong, and for what the system refuses."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().invoke(ctx)
-        except ValueError as error:
-            raise InputError(" ".join(str(error).split())) from None
+            return super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.Abort:
+            sys.exit(130)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            _fail(error.format_message())
         except OSError as error:
-            if error.errno == errno.EPIPE:  # the reader has seen enough, which click ends without a word
-                raise
-            raise InputError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
+            _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+        except ValueError as error:
+            _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    sys.exit(2)
 
 
 @contextmanager

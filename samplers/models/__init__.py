@@ -14,16 +14,20 @@ from .._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from .family import Family, PublishedCheckpoint
-    from .loading import load
+    from .loading import check, load
     from .registry import families
+    from .sources import Source, find
     from .tokenizers import load_tokenizer
 
-__all__ = ["Family", "PublishedCheckpoint", "families", "load", "load_tokenizer"]
+__all__ = ["Family", "PublishedCheckpoint", "Source", "check", "families", "find", "load", "load_tokenizer"]
 
 _MODULES = {
     "Family": ".family",
     "PublishedCheckpoint": ".family",
+    "Source": ".sources",
+    "check": ".loading",
     "families": ".registry",
+    "find": ".sources",
     "load": ".loading",
     "load_tokenizer": ".tokenizers",
 }

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from .configuration import one_line_refusal
+
 #: Module of transformers.models → its config and its bare decoder.
 _DECODERS = {
     "llama": ("LlamaConfig", "LlamaModel"),
@@ -18,20 +20,25 @@ _DECODERS = {
 }
 
 
-def build(blocks: str, config: dict[str, Any]) -> Any:
+def build(blocks: str, config: dict[str, Any], source: str = "the config") -> Any:
     """A decoder on the meta device.
 
     Args:
         blocks: key of the table above.
         config: keyword arguments of its config class.
+        source: where they come from, for messages.
+
+    Raises:
+        ValueError: the values contradict each other, or make no network.
     """
     import transformers
 
     config_class, model_class = (getattr(transformers, name) for name in _DECODERS[blocks])
-    settings = config_class(**config, use_cache=False)
-    settings._attn_implementation = "sdpa"
-    with torch.device("meta"):
-        return model_class(settings)
+    with one_line_refusal(source, f"transformers' {blocks} blocks"):
+        settings = config_class(**config, use_cache=False)
+        settings._attn_implementation = "sdpa"
+        with torch.device("meta"):
+            return model_class(settings)
 
 
 def complete(decoder: Any, dtype: torch.dtype, device_of: Callable[[str], torch.device]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 #: Ways of scaling rotary positions that transformers' blocks compute.
@@ -51,6 +52,50 @@ class CheckpointConfig:
             raise ValueError(f"{self._source}: {key} is missing, and has no value that could be guessed")
         return value
 
+    def count(self, key: str, default: int | None = None) -> int:
+        """The value of `key`, a whole number of at least 1; `default` where it is missing or null.
+
+        Raises:
+            ValueError: it is something else, or missing without a default.
+        """
+        value = self.require(key) if default is None else self.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise self.refusal(key, "a whole number of at least 1")
+        return value
+
+    def at_most(self, key: str, most: int) -> int:
+        """The value of `key`, a whole number from 1 to `most`.
+
+        Raises:
+            ValueError: it is something else, or missing.
+        """
+        value = self.count(key)
+        if value > most:
+            raise self.refusal(key, f"at most {most}")
+        return value
+
+    def number(self, key: str, default: float | None = None) -> float:
+        """The value of `key`, a positive number; `default` where it is missing or null.
+
+        Raises:
+            ValueError: it is something else, or missing without a default.
+        """
+        value = self.require(key) if default is None else self.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise self.refusal(key, "a positive number")
+        return float(value)
+
+    def flag(self, key: str, default: bool) -> bool:
+        """The value of `key`, true or false; `default` where it is missing or null.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        value = self.get(key, default)
+        if not isinstance(value, bool):
+            raise self.refusal(key, "true or false")
+        return value
+
     def only(self, key: str, *allowed: Any) -> None:
         """Refuse a value that the blocks cannot express; a key that is missing or null is fine.
 
@@ -76,10 +121,10 @@ class CheckpointConfig:
         Raises:
             ValueError: the base is missing, or the kind of scaling is unknown.
         """
-        given = self.get("rope_parameters")
-        key = "rope_scaling" if given is None else "rope_parameters"
-        if given is None:
-            given = {"rope_theta": self.require("rope_theta"), **self.get("rope_scaling", {})}
+        key = "rope_scaling" if self.get("rope_parameters") is None else "rope_parameters"
+        given = self.get(key, {})
+        if not isinstance(given, dict):
+            raise self.refusal(key, "an object")
         parameters = {name: value for name, value in given.items() if name != "type"}
         parameters.setdefault("rope_type", given.get("type", "default"))
         if parameters["rope_type"] not in ROPE_TYPES:
@@ -87,6 +132,22 @@ class CheckpointConfig:
                 f"{self._source}: {key} asks for rope type {parameters['rope_type']!r}; "
                 f"the blocks know {', '.join(ROPE_TYPES)}"
             )
-        if parameters.get("rope_theta") is None:
-            parameters["rope_theta"] = self.require("rope_theta")
+        base = parameters.get("rope_theta")
+        if base is None:
+            base = self.number("rope_theta")
+        elif isinstance(base, bool) or not isinstance(base, int | float) or not base > 0:
+            raise self.refusal(key, "an object whose rope_theta is a positive number")
+        parameters["rope_theta"] = base
         return parameters | more
+
+
+@contextmanager
+def one_line_refusal(source: str, what: str) -> Iterator[None]:
+    """Turns what transformers raises about values that it cannot build `what` from into one `ValueError`."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        yield
+    except (StrictDataclassError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{source}: {what} cannot be built from it ({reason})") from error

@@ -16,6 +16,11 @@ Attention = Literal["full", "block_causal", "prompt_first"]
 class PublishedCheckpoint:
     """A checkpoint that people can download.
 
+    Sizes are worked out from the dimensions of the models; LLaDA2-flash's is its publisher's. Checked against copies of
+    the model cards or the publisher's announcement: the licences of Fast-dLLM v2 and LLaDA2.x. Not checked: those of
+    the others (MIT is what LLaDA's code is under; a proposed card of DiffuCoder-7B-cpGRPO says apache-2.0). The model
+    card on the Hub decides.
+
     Attributes:
         name: its repository on the Hub.
         parameters: how many, in billions.

@@ -10,7 +10,12 @@ from .standard import QWEN, decoder_config
 def blueprint(config: CheckpointConfig) -> Blueprint:
     """The keys are Qwen2's."""
     config.only("use_mrope", False)
-    return Blueprint(blocks="qwen2", config=decoder_config(config), table=QWEN, tied=config.get("tie_word_embeddings"))
+    return Blueprint(
+        blocks="qwen2",
+        config=decoder_config(config) | {"intermediate_size": config.count("intermediate_size")},
+        table=QWEN,
+        tied=config.get("tie_word_embeddings"),
+    )
 
 
 FAMILY = Family(

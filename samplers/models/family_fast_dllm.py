@@ -11,10 +11,10 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
     """The keys are Qwen2's; `bd_size` is the length of a block."""
     return Blueprint(
         blocks="qwen2",
-        config=decoder_config(config),
+        config=decoder_config(config) | {"intermediate_size": config.count("intermediate_size")},
         table=QWEN,
         tied=config.get("tie_word_embeddings"),
-        block_length=config.get("bd_size"),
+        block_length=config.count("bd_size", 32),
     )
 
 

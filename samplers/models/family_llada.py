@@ -39,19 +39,22 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
     config.only("input_emb_norm", False)
     config.only("scale_logits", False)
     config.only("block_group_size", 1)
-    width, heads = config.require("d_model"), config.require("n_heads")
+    width, heads = config.count("d_model"), config.count("n_heads")
+    keys = 1 if config.flag("multi_query_attention", False) else heads
     return Blueprint(
         # Qwen2's blocks are Llama's with biases on queries, keys and values.
-        blocks="qwen2" if config.get("include_qkv_bias", False) else "llama",
+        blocks="qwen2" if config.flag("include_qkv_bias", False) else "llama",
         config={
-            "vocab_size": config.get("embedding_size") or config.require("vocab_size"),
+            "vocab_size": config.count("embedding_size" if config.get("embedding_size") else "vocab_size"),
             "hidden_size": width,
-            "intermediate_size": config.get("mlp_hidden_size") or config.require("mlp_ratio") * width,
-            "num_hidden_layers": config.require("n_layers"),
+            "intermediate_size": config.count("mlp_hidden_size")
+            if config.get("mlp_hidden_size")
+            else config.count("mlp_ratio") * width,
+            "num_hidden_layers": config.count("n_layers"),
             "num_attention_heads": heads,
-            "num_key_value_heads": config.get("n_kv_heads") or (1 if config.get("multi_query_attention") else heads),
-            "max_position_embeddings": config.get("max_sequence_length", 4096),
-            "rms_norm_eps": config.require("rms_norm_eps"),
+            "num_key_value_heads": config.count("n_kv_heads", keys),
+            "max_position_embeddings": config.count("max_sequence_length", 4096),
+            "rms_norm_eps": config.number("rms_norm_eps"),
             "rope_parameters": config.rope_parameters(),
             "tie_word_embeddings": False,
         },

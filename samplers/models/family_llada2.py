@@ -5,7 +5,7 @@ from __future__ import annotations
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
 from .key_table import Expert, Rows
-from .standard import DENSE, EXPERTS, NORMS, OUTPUT, decoder_config
+from .standard import DENSE, EXPERTS, NORMS, OUTPUT, decoder_config, head_size
 
 _LAYER = "model.layers.{i}."
 _QKV = tuple(_LAYER + f"self_attn.{name}_proj" for name in "qkv")
@@ -34,30 +34,38 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
     config.only("moe_router_enable_expert_bias", True)
     config.only("use_bias", False)
     config.only("use_rmsnorm", True)
-    partial = config.get("partial_rotary_factor", 1.0)
-    settings = decoder_config(config)
+    partial = config.number("partial_rotary_factor", 1.0)
+    if partial > 1:
+        raise config.refusal("partial_rotary_factor", "at most 1")
+    experts, groups = config.count("num_experts"), config.count("n_group")
+    if experts % groups:
+        raise config.refusal("n_group", f"a divisor of the {experts} experts")
+    dense = config.require("first_k_dense_replace")
+    if dense != 0:
+        dense = config.count("first_k_dense_replace")
     return Blueprint(
         blocks="glm4_moe",
-        config=settings
+        config=decoder_config(config)
         | {
-            "head_dim": config.get("head_dim", settings["hidden_size"] // settings["num_attention_heads"]),
-            "attention_bias": config.get("use_qkv_bias", False),
-            "use_qk_norm": config.get("use_qk_norm", True),
+            "intermediate_size": config.count("intermediate_size"),
+            "head_dim": head_size(config),
+            "attention_bias": config.flag("use_qkv_bias", False),
+            "use_qk_norm": config.flag("use_qk_norm", True),
             "partial_rotary_factor": partial,
             "rope_parameters": config.rope_parameters(partial_rotary_factor=partial),
-            "moe_intermediate_size": config.require("moe_intermediate_size"),
-            "n_routed_experts": config.require("num_experts"),
-            "n_shared_experts": config.require("num_shared_experts"),
-            "num_experts_per_tok": config.require("num_experts_per_tok"),
-            "n_group": config.require("n_group"),
-            "topk_group": config.require("topk_group"),
-            "routed_scaling_factor": config.require("routed_scaling_factor"),
-            "first_k_dense_replace": config.require("first_k_dense_replace"),
+            "moe_intermediate_size": config.count("moe_intermediate_size"),
+            "n_routed_experts": experts,
+            "n_shared_experts": config.count("num_shared_experts"),
+            "num_experts_per_tok": config.at_most("num_experts_per_tok", experts),
+            "n_group": groups,
+            "topk_group": config.at_most("topk_group", groups),
+            "routed_scaling_factor": config.number("routed_scaling_factor"),
+            "first_k_dense_replace": dense,
             "norm_topk_prob": True,
         },
         table=TABLE,
         tied=config.get("tie_word_embeddings"),
-        block_length=config.get("block_size"),
+        block_length=config.count("block_size", 32),
     )
 
 

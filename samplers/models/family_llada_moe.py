@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
-from .standard import ATTENTION, DENSE, EMBEDDING, EXPERTS, NORMS, OUTPUT, decoder_config
+from .standard import ATTENTION, DENSE, EMBEDDING, EXPERTS, NORMS, OUTPUT, decoder_config, head_size
 
 TABLE = (
     EMBEDDING
@@ -31,19 +31,21 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
     config.only("norm_topk_prob", False)
     for key in ("router_num_group", "router_topk_group"):
         config.only(key, 1)
-    settings = decoder_config(config)
-    dense = [layer for layer, sparse in enumerate(config.require("moe_layer_freq")) if sparse == 0]
-    expert_width = config.require("expert_intermediate_size")
+    frequencies = config.require("moe_layer_freq")
+    if not isinstance(frequencies, list):
+        raise config.refusal("moe_layer_freq", "a list with an entry per layer")
+    dense = [layer for layer, sparse in enumerate(frequencies) if sparse == 0]
+    expert_width, experts = config.count("expert_intermediate_size"), config.count("num_experts")
     return Blueprint(
         blocks="qwen3_moe",
-        config=settings
+        config=decoder_config(config)
         | {
-            "head_dim": config.get("head_dim", settings["hidden_size"] // settings["num_attention_heads"]),
-            "attention_bias": config.get("attention_bias", False),
-            "intermediate_size": config.require("dense_intermediate_size") if dense else expert_width,
+            "head_dim": head_size(config),
+            "attention_bias": config.flag("attention_bias", False),
+            "intermediate_size": config.count("dense_intermediate_size") if dense else expert_width,
             "moe_intermediate_size": expert_width,
-            "num_experts": config.require("num_experts"),
-            "num_experts_per_tok": config.require("num_experts_per_tok"),
+            "num_experts": experts,
+            "num_experts_per_tok": config.at_most("num_experts_per_tok", experts),
             "mlp_only_layers": dense,
             "decoder_sparse_step": 1,
             "norm_topk_prob": False,

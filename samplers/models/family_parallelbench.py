@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family
-from .standard import QWEN, decoder_config
+from .standard import QWEN, decoder_config, head_size
 
 
 def blueprint(config: CheckpointConfig) -> Blueprint:
     """The keys are Qwen3's, with `mask_token_id` and `answer_start_token_id`."""
     config.require("mask_token_id")
     config.require("answer_start_token_id")
-    settings = decoder_config(config)
-    head_dim = config.get("head_dim", settings["hidden_size"] // settings["num_attention_heads"])
     return Blueprint(
         blocks="qwen3",
-        config=settings | {"head_dim": head_dim, "attention_bias": config.get("attention_bias", False)},
+        config=decoder_config(config)
+        | {
+            "intermediate_size": config.count("intermediate_size"),
+            "head_dim": head_size(config),
+            "attention_bias": config.flag("attention_bias", False),
+        },
         table=QWEN,
         tied=config.get("tie_word_embeddings"),
-        block_length=config.get("block_length"),
+        block_length=None if config.get("block_length") is None else config.count("block_length"),
     )
 
 

@@ -9,14 +9,20 @@ from .standard import QWEN, decoder_config
 
 def blueprint(config: CheckpointConfig) -> Blueprint:
     """The keys are Qwen3's, beside what training left behind; `block_size` is the length of a block."""
+    if config.get("num_experts") is not None:
+        raise config.refusal("num_experts", "null: of SDAR's models only the dense ones are built here")
     return Blueprint(
         blocks="qwen3",
         # Heads need not add up to the width, so their size cannot be guessed.
         config=decoder_config(config)
-        | {"head_dim": config.require("head_dim"), "attention_bias": config.get("attention_bias", False)},
+        | {
+            "intermediate_size": config.count("intermediate_size"),
+            "head_dim": config.count("head_dim"),
+            "attention_bias": config.flag("attention_bias", False),
+        },
         table=QWEN,
         tied=config.get("tie_word_embeddings"),
-        block_length=config.get("block_size"),
+        block_length=config.count("block_size", 4),
     )
 
 

@@ -101,7 +101,7 @@ def plan(
         if name in checkpoint and tuple(checkpoint[name]) != shapes[name]
     ]
     problems = [
-        f"{what}: {_listed(names)}"
+        f"{what}: {listed(names)}"
         for what, names in (("missing", missing), ("left over", left_over), ("of another shape", misshapen))
         if names
     ]
@@ -109,7 +109,7 @@ def plan(
         raise ValueError(f"{source} does not fit its config; tensors {'; tensors '.join(problems)}")
     filled = {piece.target for places in pieces.values() for piece in places} | ({"lm_head.weight"} if tied else set())
     if unfilled := [name for name in network if name not in filled]:
-        raise ValueError(f"{source}: this family's table has no tensor for {_listed(unfilled)}")
+        raise ValueError(f"{source}: this family's table has no tensor for {listed(unfilled)}")
     return Plan(pieces, tied)
 
 
@@ -149,6 +149,7 @@ def _places(
     return [Piece(target, expert=expert, target_rows=place)], (rows, *shape[2:])
 
 
-def _listed(names: Sequence[str], most: int = 6) -> str:
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Names in a message, not more than `most`."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

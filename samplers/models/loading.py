@@ -11,14 +11,14 @@ from torch import nn
 
 from . import blocks as decoders
 from .configuration import CheckpointConfig
-from .family import Family
-from .key_table import plan
+from .family import Blueprint, Family
+from .key_table import Plan, plan
 from .network import DiffusionLanguageModel
 from .placement import place
 from .registry import families, family_of
 from .sources import Source, find
 from .special_tokens import special_tokens
-from .weights import WeightFile, read_headers, stream, weight_names
+from .weights import WeightFile, read_headers, stream
 
 logger = logging.getLogger(__name__)
 
@@ -64,10 +64,7 @@ def load(
     if device is not None and device_map is not None:
         raise ValueError(f"device={device!r} and device_map={device_map!r} contradict each other; give one of them")
     source = find(name_or_path, revision)
-    values = source.read_json("config.json")
-    if values is None:
-        raise ValueError(f"{source.name!r} has no config.json, so it holds no model")
-    config = CheckpointConfig(values, f"{source.name}/config.json")
+    config = _config(source)
     family = family_of(config)
     if family is not None:
         return _load_family(family, source, config, _dtype(dtype), device, device_map, quantization_config)
@@ -81,8 +78,42 @@ def load(
         logger.warning("%s: running the Python files of this repository, which may do anything you may do", source.name)
         remote: nn.Module = load_remote(source, config, device=device, **options)
         return remote
+    raise _stranger(source, config)
+
+
+def check(source: Source) -> None:
+    """Refuse what `load` would refuse, as far as config and the heads of the weight files tell; nothing is fetched.
+
+    Raises:
+        ValueError: nobody here can build such a model, its config asks for what the blocks cannot express, or weight
+            files that are here are cut off, incomplete or hold more than the config says.
+    """
+    config = _config(source)
+    family = family_of(config)
+    if family is not None:
+        if source.is_complete:
+            _planned(family, source, config)
+        else:
+            _network(family, source, config, family.blueprint(config))
+        return
+    from .masked_lm import is_masked_language_model
+
+    if not is_masked_language_model(config):
+        raise _stranger(source, config)
+    if source.is_complete:
+        _weight_files(source)
+
+
+def _config(source: Source) -> CheckpointConfig:
+    values = source.read_json("config.json")
+    if values is None:
+        raise ValueError(f"{source.name!r} has no config.json, so it holds no model")
+    return CheckpointConfig(values, f"{source.name}/config.json")
+
+
+def _stranger(source: Source, config: CheckpointConfig) -> ValueError:
     known = ", ".join(sorted({kind for one in families() for kind in one.model_types}))
-    raise ValueError(
+    return ValueError(
         f"{source.name!r} has model_type {config.get('model_type')!r}, which is neither a masked language model of "
         f"transformers nor one of {known}; trust_remote_code=True runs the repository's own Python files"
     )
@@ -97,15 +128,26 @@ def _load_family(
     device_map: str | dict[str, Any] | None,
     quantization_config: Any,
 ) -> DiffusionLanguageModel:
+    model, files, tensors = _planned(family, source, config)
+    dtype = dtype or _dtype(config.get("dtype", config.get("torch_dtype"))) or files[0].dtype or torch.float32
+    placement = place(model, dtype=dtype, device=device, device_map=device_map, quantization_config=quantization_config)
+    stream(files, tensors, model, dtype=dtype, device_of=placement.device_of, finish=placement.finish)
+    if tensors.tied:
+        model.lm_head.weight = model.model.embed_tokens.weight
+    decoders.complete(model.model, dtype, placement.device_of)
+    model.name_or_path = source.name
+    model.revision = source.revision
+    model.eval()
+    return placement.spread(model)
+
+
+def _planned(
+    family: Family, source: Source, config: CheckpointConfig
+) -> tuple[DiffusionLanguageModel, list[WeightFile], Plan]:
+    """The network on the meta device, the heads of its files, and where each tensor goes."""
     blueprint = family.blueprint(config)
     files = _weight_files(source)
-    model = DiffusionLanguageModel(
-        decoders.build(blueprint.blocks, blueprint.config),
-        config,
-        attention=family.attention,
-        block_length=blueprint.block_length or family.block_length,
-        shift=family.shift,
-    )
+    model = _network(family, source, config, blueprint)
     settings = model.model.config
     tensors = plan(
         blueprint.table,
@@ -116,21 +158,23 @@ def _load_family(
         tied=blueprint.tied,
         source=source.name,
     )
-    dtype = dtype or _dtype(config.get("dtype", config.get("torch_dtype"))) or files[0].dtype or torch.float32
-    placement = place(model, dtype=dtype, device=device, device_map=device_map, quantization_config=quantization_config)
-    stream(files, tensors, model, dtype=dtype, device_of=placement.device_of, finish=placement.finish)
-    if tensors.tied:
-        model.lm_head.weight = model.model.embed_tokens.weight
-    decoders.complete(model.model, dtype, placement.device_of)
+    return model, files, tensors
+
+
+def _network(family: Family, source: Source, config: CheckpointConfig, blueprint: Blueprint) -> DiffusionLanguageModel:
+    model = DiffusionLanguageModel(
+        decoders.build(blueprint.blocks, blueprint.config, f"{source.name}/config.json"),
+        config,
+        attention=family.attention,
+        block_length=blueprint.block_length or family.block_length,
+        shift=family.shift,
+    )
     model.set_special_tokens(special_tokens(source, config, family, model.vocab_size))
-    model.name_or_path = source.name
-    model.revision = source.revision
-    model.eval()
-    return placement.spread(model)
+    return model
 
 
 def _weight_files(source: Source) -> list[WeightFile]:
-    return read_headers(source.weights(weight_names(source.read_json("model.safetensors.index.json"))))
+    return read_headers(source.weights())
 
 
 def _dtype(given: str | torch.dtype | None) -> torch.dtype | None:
@@ -138,7 +182,7 @@ def _dtype(given: str | torch.dtype | None) -> torch.dtype | None:
         return None
     if isinstance(given, torch.dtype):
         return given
-    found = getattr(torch, _DTYPES.get(given, given), None)
+    found = getattr(torch, _DTYPES.get(given, given), None) if isinstance(given, str) else None
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
         raise ValueError(f"dtype {given!r} is not a floating dtype of torch; try 'bfloat16', 'float16' or 'float32'")
     return found

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .configuration import CheckpointConfig
+from .configuration import CheckpointConfig, one_line_refusal
+from .key_table import listed
 from .masks import token_positions
 from .network import DenoiserOutput
 from .sources import Source
 from .special_tokens import special_tokens
-from .weights import weight_names
 
 
 class MaskedLanguageModel(nn.Module):
@@ -84,7 +84,8 @@ def is_masked_language_model(config: CheckpointConfig) -> bool:
     """Whether transformers has an `AutoModelForMaskedLM` for this config."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-    return config.get("model_type") in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    kind = config.get("model_type")
+    return isinstance(kind, str) and kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
 def load_masked_language_model(
@@ -93,16 +94,20 @@ def load_masked_language_model(
     """An `AutoModelForMaskedLM`.
 
     Raises:
-        ValueError: the checkpoint lacks tensors that the model needs.
+        ValueError: the checkpoint lacks tensors that the model needs, or has them in another shape.
     """
     from transformers import AutoModelForMaskedLM
 
-    source.weights(weight_names(source.read_json("model.safetensors.index.json")))
-    model, report = AutoModelForMaskedLM.from_pretrained(
-        source.directory, output_loading_info=True, **_without_none(options)
-    )
-    if missing := sorted(report["missing_keys"]):
-        raise ValueError(f"{source.name} does not fit its config; tensors missing: {', '.join(missing[:6])}")
+    source.weights()
+    with one_line_refusal(f"{source.name}/config.json", "the model"):
+        # Shapes that do not fit are in the report then, instead of in a log.
+        model, report = AutoModelForMaskedLM.from_pretrained(
+            source.directory, output_loading_info=True, ignore_mismatched_sizes=True, **_without_none(options)
+        )
+    misshapen = sorted(name for name, *_ in report["mismatched_keys"])
+    for what, names in (("missing", sorted(report["missing_keys"])), ("of another shape", misshapen)):
+        if names:
+            raise ValueError(f"{source.name} does not fit its config; tensors {what}: {listed(names)}")
     return MaskedLanguageModel(_moved(model, device, options), source, config).eval()
 
 

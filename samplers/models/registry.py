@@ -36,7 +36,8 @@ def family_of(config: CheckpointConfig) -> Family | None:
     Where families share a model type the architecture decides, and where the file names none, whether it has experts.
     """
     candidates = [family for family in _FAMILIES if config.get("model_type") in family.model_types]
-    architecture = next(iter(config.get("architectures", [])), None)
+    architectures = config.get("architectures")
+    architecture = architectures[0] if isinstance(architectures, list) and architectures else None
     for family in candidates:
         if architecture in family.architectures:
             return family

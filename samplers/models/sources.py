@@ -19,6 +19,9 @@ SMALL_FILES = (
 )
 
 
+_INDEX = "model.safetensors.index.json"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A model's files.
@@ -50,12 +53,33 @@ class Source:
             raise ValueError(f"{path} holds a {type(content).__name__}; it should hold an object")
         return content
 
-    def weights(self, names: Sequence[str]) -> list[Path]:
+    @property
+    def weight_names(self) -> list[str]:
+        """Names of the weight files, from their index where there is one.
+
+        Raises:
+            ValueError: the index names no files.
+        """
+        index = self.read_json(_INDEX)
+        if index is None:
+            return ["model.safetensors"]
+        places = index.get("weight_map")
+        if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+            raise ValueError(f"{self.directory / _INDEX} has no weight_map from tensors to files; download it again")
+        return sorted(set(places.values()))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all weight files should be here: of a directory always, of the Hub once they have been fetched."""
+        return self.revision is None or all((self.directory / name).is_file() for name in self.weight_names)
+
+    def weights(self) -> list[Path]:
         """Paths of weight files, fetched if need be; an interrupted download goes on where it stopped.
 
         Raises:
             ValueError: a file does not exist, or the Hub cannot be reached.
         """
+        names = self.weight_names
         if self.revision is not None:
             _snapshot(self.name, self.revision, names)
         absent = [name for name in names if not (self.directory / name).is_file()]
@@ -72,6 +96,8 @@ def find(name_or_path: str | Path, revision: str | None = None) -> Source:
         ValueError: there is no such directory or repository, or the Hub cannot be reached.
     """
     name = str(name_or_path)
+    if not name:
+        raise ValueError("the name of the model is empty; name a directory, or a repository on the Hub")
     path = Path(name).expanduser()
     if path.is_dir():
         return Source(name, path)

@@ -19,6 +19,9 @@ def special_tokens(source: Source, config: CheckpointConfig, family: Family | No
     Each comes from config.json, then generation_config.json, then the tokenizer's files; where all are silent, the
     family's published id holds if it lies inside the vocabulary. A checkpoint of the published size whose ids differ
     from the table is loaded as it says, with a warning.
+
+    Raises:
+        ValueError: an id is no number, or the mask token lies outside of the vocabulary.
     """
     generation = source.read_json("generation_config.json") or {}
     tokens = tokenizer_ids(source)
@@ -50,6 +53,11 @@ def special_tokens(source: Source, config: CheckpointConfig, family: Family | No
     pad = known("pad_token_id")
     if pad is None:
         pad = tokens.get("pad_token", eos)
+    for key, number in (("mask_token_id", mask), ("eos_token_id", eos), ("pad_token_id", pad)):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
+            raise ValueError(f"{source.name}: {key} is {number!r}; it should be the number of a token")
+    if mask is not None and not 0 <= mask < vocab_size:
+        raise ValueError(f"{source.name}: mask_token_id is {mask}; the vocabulary has {vocab_size} tokens")
     return SpecialTokens(mask, eos, pad, tuple(stops))
 
 

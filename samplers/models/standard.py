@@ -35,26 +35,31 @@ QWEN = EMBEDDING | ATTENTION | NORMS | DENSE | OUTPUT
 
 
 def decoder_config(config: CheckpointConfig) -> dict[str, Any]:
-    """The keys that all of transformers' decoders share, from a config that names them as transformers does.
+    """The keys that all of transformers' decoders share but the widths of MLPs, named as transformers does.
 
     Raises:
         ValueError: a key is missing, or asks for what the blocks cannot express.
     """
     config.only("hidden_act", "silu")
     config.only("use_sliding_window", False)
-    if any(kind != "full_attention" for kind in config.get("layer_types", [])):
+    kinds = config.get("layer_types", [])
+    if not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds):
         raise config.refusal("layer_types", "'full_attention' for every layer")
-    heads = config.require("num_attention_heads")
+    width, heads = config.count("hidden_size"), config.count("num_attention_heads")
     return {
-        "vocab_size": config.require("vocab_size"),
-        "hidden_size": config.require("hidden_size"),
-        "intermediate_size": config.get("intermediate_size"),
-        "num_hidden_layers": config.require("num_hidden_layers"),
+        "vocab_size": config.count("vocab_size"),
+        "hidden_size": width,
+        "num_hidden_layers": config.count("num_hidden_layers"),
         "num_attention_heads": heads,
-        "num_key_value_heads": config.get("num_key_value_heads", heads),
-        "max_position_embeddings": config.get("max_position_embeddings", 32768),
-        "rms_norm_eps": config.require("rms_norm_eps"),
+        "num_key_value_heads": config.count("num_key_value_heads", heads),
+        "max_position_embeddings": config.count("max_position_embeddings", 32768),
+        "rms_norm_eps": config.number("rms_norm_eps"),
         "rope_parameters": config.rope_parameters(),
         "tie_word_embeddings": False,
         "attention_dropout": 0.0,
     }
+
+
+def head_size(config: CheckpointConfig) -> int:
+    """Width of a head: `head_dim`, or where it is not given, the width shared out among the heads."""
+    return config.count("head_dim", config.count("hidden_size") // config.count("num_attention_heads"))

@@ -32,7 +32,9 @@ def load_tokenizer(name_or_path: str | Path, *, revision: str | None = None) -> 
     values = source.read_json("config.json")
     if values is not None:
         config = CheckpointConfig(values, f"{source.name}/config.json")
-        tokens = special_tokens(source, config, family_of(config), max(len(tokenizer), config.get("vocab_size", 0)))
+        size = config.get("vocab_size", 0)
+        vocabulary = max(len(tokenizer), size if isinstance(size, int) else 0)
+        tokens = special_tokens(source, config, family_of(config), vocabulary)
         for name, number in (("mask_token", tokens.mask_token_id), ("eos_token", tokens.eos_token_id)):
             if getattr(tokenizer, name) is None and number is not None:
                 token = tokenizer.convert_ids_to_tokens(number) if number < len(tokenizer) else None

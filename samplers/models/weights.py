@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,8 +134,3 @@ def _opened(path: Path) -> Iterator[Any]:
         raise ValueError(
             f"{path} ({size:,} bytes) is cut off or no safetensors file ({error}); download it again"
         ) from None
-
-
-def weight_names(index: Mapping[str, Any] | None) -> list[str]:
-    """File names of a checkpoint, from its index where it has one."""
-    return ["model.safetensors"] if index is None else sorted(set(index["weight_map"].values()))

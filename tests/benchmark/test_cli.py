@@ -301,6 +301,7 @@ def test_lengths_beyond_the_answer_and_the_rows_are_no_error(elsewhere: Path, wi
 # -- processes -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(
     elsewhere: Path, without_report: None, uninterrupted: dict[str, bytes]
 ) -> None:
@@ -321,6 +322,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert not list(Path("run").rglob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_a_second_process_is_kept_out_and_ctrl_c_keeps_what_is_finished(
     elsewhere: Path, without_report: None, uninterrupted: dict[str, bytes]
 ) -> None:
@@ -341,6 +343,7 @@ def test_a_second_process_is_kept_out_and_ctrl_c_keeps_what_is_finished(
     assert samples(Path("run")) == uninterrupted
 
 
+@pytest.mark.slow
 def test_a_run_needs_no_home_no_utf_8_and_no_terminal(elsewhere: Path) -> None:
     temporary = elsewhere / "temporary"
     temporary.mkdir()

@@ -230,7 +230,7 @@ def test_a_directory_that_holds_no_model_is_one_line(elsewhere: Path) -> None:
     assert_one_line(call("run", "--model", "model", *SMALL), "has no config.json")
     save_tokenizer(elsewhere / "model")
     (elsewhere / "model" / "config.json").write_text('{"model_type": "elsewhere", "eos_token_id": 1}')
-    assert_one_line_after_start(call("run", "--model", "model", *SMALL), "has model_type 'elsewhere'")
+    assert_one_line(call("run", "--model", "model", *SMALL), "has model_type 'elsewhere'")
 
 
 def assert_one_line_after_start(result: Result, expected: str) -> None:
@@ -240,10 +240,21 @@ def assert_one_line_after_start(result: Result, expected: str) -> None:
     assert expected in result.stderr
 
 
-def test_a_shard_that_is_cut_off_is_one_line(elsewhere: Path) -> None:
+def test_a_broken_model_is_refused_before_a_sound_one_is_run(elsewhere: Path, reference: Path) -> None:
     path = save_reference(elsewhere / "model") / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    assert_one_line_after_start(call("run", "--model", "model", *SMALL), "model.safetensors")
+    result = call("run", "--model", str(reference), "--model", "model", *SMALL, "--output", "run")
+    assert_one_line(result, "model.safetensors")
+    save_reference(elsewhere / "model", rope_scaling={"rope_type": "spiral"})
+    result = call("run", "--model", str(reference), "--model", "model", *SMALL, "--output", "run")
+    assert_one_line(result, "rope type 'spiral'")
+    assert not (elsewhere / "run").exists()
+
+
+def test_a_tokenizer_of_another_model_is_one_line(elsewhere: Path) -> None:
+    save_reference(elsewhere / "model")
+    save_tokenizer(elsewhere / "model", vocabulary=600)
+    assert_one_line(call("run", "--model", "model", *SMALL), "they do not belong together")
 
 
 def test_a_prompt_longer_than_the_context_is_one_line(elsewhere: Path) -> None:

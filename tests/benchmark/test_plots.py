@@ -34,6 +34,7 @@ def drawn_axes(monkeypatch):
     def record(self, *args, **kwargs):
         figures.append(
             {
+                "heights": [axes.get_ylabel() for axes in self.axes],
                 "titles": [axes.get_title(loc="left") for axes in self.axes],
                 "lines": [line for axes in self.axes for line in axes.get_lines()],
                 "texts": [text.get_text() for axes in self.axes for text in axes.texts],
@@ -78,6 +79,17 @@ def test_a_curve_has_the_points_of_its_family(tmp_path: Path, drawn_axes) -> Non
     assert drawn_axes[1]["ticks"] == ["1", "2", "4", "8", "16", "32"]
     assert drawn_axes[1]["texts"] == ["1.0", "0.5"], "the ends of the adaptive curve, slow and fast"
     assert drawn_axes[3]["titles"] == ["copy", "sort"]
+
+
+def test_the_axis_names_what_is_drawn(tmp_path: Path, drawn_axes) -> None:
+    store = write_run(tmp_path, SMALL, ["copy", "text_writing_summarize"])
+    for entry in SMALL:
+        rows = store.read_samples("ideal", "text_writing_summarize", entry["label"])
+        for row in rows:
+            row["scores"]["grammar"] = row["scores"]["headline"]
+        store.write_samples("ideal", "text_writing_summarize", entry["label"], rows)
+    write_plots(summarise(store), tmp_path)
+    assert [figure["heights"] for figure in drawn_axes[:3]] == [["score (%)"], ["grammar (%)"], ["score (%)"]]
 
 
 def test_the_mean_marks_where_each_method_reaches_the_scores(tmp_path: Path, drawn_axes) -> None:

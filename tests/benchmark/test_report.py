@@ -61,12 +61,14 @@ def test_summary_json_holds_every_number_of_the_tables(store: RunStore) -> None:
     assert len(summary["results"]) == 10
     assert list(summary["results"][0]) == [
         "model", "task", "scheduler", "score", "low", "high", "score_strict", "tokens_per_step",
-        "num_forward_passes", "item_tokens_per_step", "samples",
+        "num_forward_passes", "item_tokens_per_step", "samples", "scores",
     ]  # fmt: skip
     for entry in summary["results"]:
         point = report.summary.points[entry["model"], entry["task"], entry["scheduler"]]
         assert entry["score"] == pytest.approx(point.score, abs=1e-6)
         assert entry["low"] <= entry["score"] <= entry["high"]
+        assert entry["scores"] == pytest.approx(point.scores, abs=1e-6)
+        assert entry["scores"]["headline"] == entry["score"]
     assert [entry["scheduler"] for entry in summary["mean_over_tasks"]] == [entry["label"] for entry in SMALL]
     families = {entry["family"]: entry for entry in summary["families"]}
     assert list(families) == ["random", "threshold"]

@@ -273,6 +273,19 @@ def test_clear_removes_the_run_and_keeps_what_is_not_its_own(store: RunStore) ->
     assert not (store.directory / "samples").exists()
 
 
+def test_what_scores_come_from_is_kept_with_them(store: RunStore) -> None:
+    rows = sample_rows("copy", [1.0])
+    assert store.find_signatures(*KEY) == {}
+    store.write_samples(*KEY, rows)
+    assert store.find_signatures(*KEY) == {}
+    store.write_samples(*KEY, rows, {"grammar": "LanguageTool 6.8, en-US, all rules"})
+    assert store.find_signatures(*KEY) == {"grammar": "LanguageTool 6.8, en-US, all rules"}
+    assert store.has_samples(*KEY, ids(rows))
+    for damaged in (b"", b"{", b"[]\n", b'{"signatures": 1}\n'):
+        store.samples_path(*KEY).write_bytes(damaged)
+        assert store.find_signatures(*KEY) == {}
+
+
 WRITER = """
 import sys
 from benchmark.results import RunStore

@@ -324,7 +324,7 @@ def test_only_scores_are_kept_of_what_the_metric_says(tmp_path: Path) -> None:
     said = {"samples": [{"scorer": "list_match", "task": "t", "score": 1.0, "headline": 1.0}]}
     runner._metric = SimpleNamespace(compute=lambda **arguments: said)
     kept = runner._score([{"reference": "{}"}], [{"id": "a", "prediction": "b"}])
-    assert kept == [{"id": "a", "prediction": "b", "scores": {"score": 1.0, "headline": 1.0}}]
+    assert kept == ([{"id": "a", "prediction": "b", "scores": {"score": 1.0, "headline": 1.0}}], {})
 
 
 def test_what_scoring_text_takes_is_missed_before_anything_is_decoded(tmp_path, monkeypatch):
@@ -342,8 +342,9 @@ def test_scores_of_text_are_kept_with_their_headline(tmp_path, monkeypatch):
         rows = load_rows("words_to_sentence_easy", 2) + load_rows("text_writing_summarize", 1)
         runner = make_runner(tmp_path)
         answers = [rows[0]["answer"], "He go home.", rows[2]["answer"]]
-        samples = runner._score(rows, [{"prediction": answer} for answer in answers])
+        samples, signatures = runner._score(rows, [{"prediction": answer} for answer in answers])
     scores = [sample["scores"] for sample in samples]
     assert [score["headline"] for score in scores] == [1.0, 0.0, 1.0]
     assert [score["score"] for score in scores] == [1.0, 0.0, 1.0]
+    assert signatures["grammar"] == "LanguageTool 0.0, en-US, all rules"
     assert scores[0]["inclusion"] == scores[2]["rouge_l"] == 1.0

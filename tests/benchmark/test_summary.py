@@ -39,6 +39,21 @@ def test_strict_score_is_none_where_a_scorer_has_none(tmp_path: Path) -> None:
     assert summary.means["ideal", entry["label"]].score_strict is None
 
 
+def test_scores_of_text_are_means_over_the_samples_that_have_them(tmp_path: Path) -> None:
+    entries = [scheduler("random", "k", k) for k in (1, 2)]
+    store = store_with(tmp_path, ["summarize"], entries)
+    for entry, version in zip(entries, ("6.7", "6.8"), strict=True):
+        rows = sample_rows("summarize", [1.0, 0.0], strict=False)
+        rows[0]["scores"] |= {"score": 0.5, "grammar": 1.0, "parses": 1.0}
+        rows[1]["scores"] |= {"score": 0.0, "grammar": 0.0}
+        store.write_samples("ideal", "summarize", entry["label"], rows, {"rouge": "r", "grammar": version})
+    summary = summarise(store)
+    point = summary.points["ideal", "summarize", entries[0]["label"]]
+    assert point.scores == {"grammar": 50.0, "headline": 50.0, "parses": 100.0, "score": 25.0}
+    assert (point.score, point.is_of_text) == (50.0, True)
+    assert summary.signatures == {"rouge": ["r"], "grammar": ["6.7", "6.8"]}
+
+
 def test_every_task_counts_the_same_in_the_mean(tmp_path: Path) -> None:
     entry = scheduler("random", "k", 4)
     store = store_with(tmp_path, ["small", "large"], [entry])

@@ -5,11 +5,19 @@ import re
 from pathlib import Path
 
 import pytest
-from example_run import TASKS, default_schedulers, scheduler, write_run
+from example_run import TASKS, default_schedulers, sample_rows, scheduler, write_run
 from rich.console import Console
 
 from benchmark.summary import summarise
-from benchmark.tables import comparison_tables, mean_tables, missing_line, notes, task_statistics_tables, task_tables
+from benchmark.tables import (
+    comparison_tables,
+    mean_tables,
+    missing_line,
+    notes,
+    task_statistics_tables,
+    task_tables,
+    text_tables,
+)
 
 
 def text(tables: list, width: int = 100) -> str:
@@ -55,6 +63,41 @@ def test_a_row_has_score_interval_strict_speed_passes_and_count(tmp_path: Path) 
     assert re.search(
         r"random\(k=4\) +100\.0 +\[100\.0, 100\.0\] +100\.0 +4\.00 +8\.0 +20 *\n", text(task_tables(summary))
     )
+
+
+def text_run(directory: Path, *versions: str):
+    """A run of a task of text and one of lists, whose settings were judged by these versions of a checker."""
+    entries = [scheduler("random", "k", 2**place) for place in range(len(versions))]
+    store = write_run(directory, entries, ["copy", "text_writing_summarize"])
+    for entry, version in zip(entries, versions, strict=True):
+        rows = sample_rows("text_writing_summarize", [1.0, 0.0], strict=False)
+        for row in rows:
+            row["scores"] |= {"grammar": row["scores"]["score"], "rouge_l": 0.25, "parses": 1.0, "score": 0.125}
+        store.write_samples("ideal", "text_writing_summarize", entry["label"], rows, {"grammar": f"Checker {version}"})
+    return summarise(store)
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_scores_of_text_have_a_table_with_a_column_for_each(tmp_path: Path, width: int) -> None:
+    shown = text(text_tables(text_run(tmp_path, "1", "1")), width)
+    assert max(map(len, shown.splitlines())) <= width
+    assert re.search(r"random\(k=1\) +12\.5 +50\.0 +100\.0 +25\.0 *\n", shown)
+    assert "copy" not in shown
+    assert "BLEU" not in shown.replace("of BLEU", "")
+
+
+def test_what_text_is_judged_by_is_said_and_whether_it_changed(tmp_path: Path) -> None:
+    same, changed = text_run(tmp_path / "same", "1", "1"), text_run(tmp_path / "changed", "1", "2")
+    assert "grammar: Checker 1" in notes(same)
+    assert not [line for line in notes(same) if "cannot be compared" in line]
+    assert "grammar: Checker 1; Checker 2" in notes(changed)
+    assert "Not all settings have grammar from the same source: these numbers cannot be compared." in notes(changed)
+    assert "of text it is the grammar" in text(task_tables(same)).replace("\n", " ")
+
+
+def test_lists_have_no_table_of_text(default_summary) -> None:
+    assert text_tables(default_summary) == []
+    assert "grammar" not in text(task_tables(default_summary))
 
 
 def test_several_models_stand_side_by_side_where_two_of_them_have_a_score(tmp_path: Path) -> None:

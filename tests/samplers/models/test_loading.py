@@ -1,6 +1,7 @@
 """`load`: what a checkpoint may look like, what it must not, and what each mistake is called."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -207,6 +208,67 @@ def test_unknown_rope_type_is_refused_by_name(tmp_path: Path, key: str) -> None:
         models.load(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "value", "expected"),
+    [
+        ("llada", "d_model", "wide", "a whole number of at least 1"),
+        ("llada", "n_heads", 0, "a whole number of at least 1"),
+        ("llada", "n_heads", 5, "cannot be built from it"),
+        ("llada", "multi_query_attention", "no", "true or false"),
+        ("dream", "rms_norm_eps", "1e-6", "a positive number"),
+        ("dream", "rope_theta", [], "a positive number"),
+        ("dream", "rope_scaling", "yarn", "an object"),
+        ("dream", "rope_scaling", {"type": "yarn"}, "cannot be built from it"),
+        ("sdar", "rope_parameters", {"rope_theta": "large"}, "whose rope_theta is a positive number"),
+        ("sdar", "block_size", "four", "a whole number of at least 1"),
+        ("sdar", "num_experts", 8, "only the dense ones"),
+        ("llada2", "n_group", 3, "a divisor of the 4 experts"),
+        ("llada2", "topk_group", 3, "at most 2"),
+        ("llada2", "num_experts_per_tok", 5, "at most 4"),
+        ("llada2", "partial_rotary_factor", 1.5, "at most 1"),
+        ("llada_moe", "moe_layer_freq", 1, "a list with an entry per layer"),
+        ("dream", "mask_token_id", 64, "the vocabulary has 64 tokens"),
+        ("dream", "mask_token_id", "<mask>", "it should be the number of a token"),
+        ("dream", "torch_dtype", 16, "is not a floating dtype"),
+        ("dream", "model_type", ["Dream"], "neither a masked language model"),
+    ],
+)
+def test_value_of_another_kind_is_one_line(tmp_path: Path, name: str, key: str, value: Any, expected: str) -> None:
+    folder = written(tmp_path, name)
+    (folder / "config.json").write_text(json.dumps(TINY_CONFIGS[name] | {key: value}))
+    with pytest.raises(ValueError, match=re.escape(expected)) as error:
+        models.load(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("index", [{}, {"weight_map": {}}, {"weight_map": ["model.safetensors"]}])
+def test_index_that_names_no_files_is_one_line(tmp_path: Path, index: dict[str, Any]) -> None:
+    folder = written(tmp_path, "sdar")
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=r"model\.safetensors\.index\.json has no weight_map"):
+        models.load(folder)
+
+
+def test_check_refuses_beforehand_what_loading_would_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("samplers.models.loading.stream", lambda *arguments, **options: pytest.fail("weights are read"))
+    folder = written(tmp_path, "sdar")
+    models.check(models.find(folder))
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(weights[:-4])
+    with pytest.raises(ValueError, match="is cut off"):
+        models.check(models.find(folder))
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"has no model\.safetensors"):
+        models.check(models.find(folder))
+    (folder / "model.safetensors").write_bytes(weights)
+    (folder / "config.json").write_text(json.dumps(TINY_CONFIGS["sdar"] | {"num_hidden_layers": 3}))
+    with pytest.raises(ValueError, match="tensors missing"):
+        models.check(models.find(folder))
+    (folder / "config.json").write_text('{"model_type": "sdar_moe"}')
+    with pytest.raises(ValueError, match="has model_type 'sdar_moe'"):
+        models.check(models.find(folder))
+
+
 def test_known_rope_type_changes_the_logits(tmp_path: Path) -> None:
     folder = written(tmp_path, "sdar")
     plain = models.load(folder)(IDS).logits
@@ -270,6 +332,8 @@ def test_missing_shard_is_named(tmp_path: Path) -> None:
 
 
 def test_directories_that_hold_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the name of the model is empty"):
+        models.load("")
     with pytest.raises(ValueError, match=r"has no config.json, so it holds no model"):
         models.load(tmp_path)
     with pytest.raises(ValueError, match="there is no directory"):

@@ -1,5 +1,6 @@
 """Masked language models of transformers work as they are: padding, positions, and their ids."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,23 @@ def test_missing_tensors_are_listed(folder: Path) -> None:
     save_file({name: tensor for name, tensor in tensors.items() if name != gone}, folder / "model.safetensors")
     with pytest.raises(ValueError, match=f"does not fit its config; tensors missing: .*{gone}"):
         models.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("vocab_size", 7, "tensors of another shape: bert.embeddings.word_embeddings.weight"),
+        ("hidden_act", "none such", "the model cannot be built from it"),
+        ("hidden_size", "wide", "the model cannot be built from it"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["bert"], indirect=True)
+def test_config_that_does_not_fit_is_one_line(folder: Path, key: str, value: Any, expected: str) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {key: value}))
+    with pytest.raises(ValueError, match=expected) as error:
+        models.load(folder)
+    assert "\n" not in str(error.value)
 
 
 def test_it_keeps_no_keys(folder: Path) -> None:
