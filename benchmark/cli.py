@@ -39,6 +39,19 @@ def _not_empty(context: click.Context, parameter: click.Parameter, value: str | 
     return None if value is None else Path(value)
 
 
+_temperature = click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    callback=_finite,
+    help="Of the proposals; by default the model's own.",
+)
+_dtype = click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    help="Of weights; by default float32 on a CPU, else the checkpoint's.",
+)
+
+
 @click.group(
     cls=OneLineErrors,
     invoke_without_command=True,
@@ -75,12 +88,7 @@ def main(context: click.Context) -> None:
 @click.option("--full", is_flag=True, help="Without --model: all tasks, settings and questions, not a selection.")
 @click.option("--block-length", type=click.IntRange(min=1), help="Length of the blocks, for all schedulers.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Length of the answers; by default the protocol's.")
-@click.option(
-    "--temperature",
-    type=click.FloatRange(min=0),
-    callback=_finite,
-    help="Of the proposals; by default the model's own.",
-)
+@_temperature
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other samples.")
 @click.option(
     "--batch-size",
@@ -89,11 +97,7 @@ def main(context: click.Context) -> None:
     show_default=True,
     help="Rows per forward pass; auto: as many as there is memory for. Halved where memory runs out.",
 )
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "bfloat16", "float16"]),
-    help="Of weights; by default float32 on a CPU, else the checkpoint's.",
-)
+@_dtype
 @click.option("--device", help="cpu, cuda, cuda:1 ...; auto: all GPUs together. By default a GPU if there is one.")
 @click.option("--revision", callback=_not_blank, help="Branch, tag or commit on the Hub, for models that name none.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile models with torch.compile.")
@@ -186,18 +190,9 @@ def list_(what: str | None) -> None:
 @click.option("--model", default="ideal", show_default=True, help="Model, as for run.")
 @click.option("--block-length", type=click.IntRange(min=1), help="Length of the blocks.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Length of the answer; by default the protocol's.")
-@click.option(
-    "--temperature",
-    type=click.FloatRange(min=0),
-    callback=_finite,
-    help="Of the proposals; by default the model's own.",
-)
+@_temperature
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other samples.")
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "bfloat16", "float16"]),
-    help="Of weights; by default float32 on a CPU, else the checkpoint's.",
-)
+@_dtype
 @click.option("--device", help="cpu, cuda, cuda:1 ...; by default a GPU if there is one.")
 @click.option("--revision", callback=_not_blank, help="Branch, tag or commit on the Hub.")
 @click.option(

@@ -25,6 +25,8 @@ def show_lists(what: str | None) -> None:
             for entry in entries:
                 table.add_row(*entry)
             console.print(table)
+            if kind == "models":
+                console.print("Licences to the best of our knowledge: the model card on the Hub decides.")
 
 
 def _list(kind: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
-from .standard import QWEN, decoder_config
+from .standard import QWEN, dense_config
 
 
 def blueprint(config: CheckpointConfig) -> Blueprint:
@@ -12,7 +12,7 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
     config.only("use_mrope", False)
     return Blueprint(
         blocks="qwen2",
-        config=decoder_config(config) | {"intermediate_size": config.count("intermediate_size")},
+        config=dense_config(config),
         table=QWEN,
         tied=config.get("tie_word_embeddings"),
     )

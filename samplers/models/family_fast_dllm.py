@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
-from .standard import QWEN, decoder_config
+from .standard import QWEN, dense_config
 
 
 def blueprint(config: CheckpointConfig) -> Blueprint:
     """The keys are Qwen2's; `bd_size` is the length of a block."""
     return Blueprint(
         blocks="qwen2",
-        config=decoder_config(config) | {"intermediate_size": config.count("intermediate_size")},
+        config=dense_config(config),
         table=QWEN,
         tied=config.get("tie_word_embeddings"),
         block_length=config.count("bd_size", 32),

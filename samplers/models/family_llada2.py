@@ -5,7 +5,7 @@ from __future__ import annotations
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
 from .key_table import Expert, Rows
-from .standard import DENSE, EXPERTS, NORMS, OUTPUT, decoder_config, head_size
+from .standard import DENSE, EXPERTS, NORMS, OUTPUT, dense_config, head_size
 
 _LAYER = "model.layers.{i}."
 _QKV = tuple(_LAYER + f"self_attn.{name}_proj" for name in "qkv")
@@ -45,9 +45,8 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
         dense = config.count("first_k_dense_replace")
     return Blueprint(
         blocks="glm4_moe",
-        config=decoder_config(config)
+        config=dense_config(config)
         | {
-            "intermediate_size": config.count("intermediate_size"),
             "head_dim": head_size(config),
             "attention_bias": config.flag("use_qkv_bias", False),
             "use_qk_norm": config.flag("use_qk_norm", True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family
-from .standard import QWEN, decoder_config, head_size
+from .standard import QWEN, dense_config, head_size
 
 
 def blueprint(config: CheckpointConfig) -> Blueprint:
@@ -13,9 +13,8 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
     config.require("answer_start_token_id")
     return Blueprint(
         blocks="qwen3",
-        config=decoder_config(config)
+        config=dense_config(config)
         | {
-            "intermediate_size": config.count("intermediate_size"),
             "head_dim": head_size(config),
             "attention_bias": config.flag("attention_bias", False),
         },

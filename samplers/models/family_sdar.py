@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
-from .standard import QWEN, decoder_config
+from .standard import QWEN, dense_config
 
 
 def blueprint(config: CheckpointConfig) -> Blueprint:
@@ -14,9 +14,8 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
     return Blueprint(
         blocks="qwen3",
         # Heads need not add up to the width, so their size cannot be guessed.
-        config=decoder_config(config)
+        config=dense_config(config)
         | {
-            "intermediate_size": config.count("intermediate_size"),
             "head_dim": config.count("head_dim"),
             "attention_bias": config.flag("attention_bias", False),
         },

@@ -60,6 +60,11 @@ def decoder_config(config: CheckpointConfig) -> dict[str, Any]:
     }
 
 
+def dense_config(config: CheckpointConfig) -> dict[str, Any]:
+    """As `decoder_config`, with the width of the MLPs."""
+    return decoder_config(config) | {"intermediate_size": config.count("intermediate_size")}
+
+
 def head_size(config: CheckpointConfig) -> int:
     """Width of a head: `head_dim`, or where it is not given, the width shared out among the heads."""
     return config.count("head_dim", config.count("hidden_size") // config.count("num_attention_heads"))
