@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-LineStyle = Literal["-", "--", ":", "-."]
+LineStyle = Literal["-", "--", ":", "-."] | tuple[int, tuple[float, ...]]
 
 # Paul Tol's "muted" scheme, told apart by people with any common kind of colour blindness, sand darkened for white
 # paper. A method keeps colour and marker in every plot of every run.
@@ -36,7 +36,10 @@ STYLES = {
     "remdm": ("#AA4499", "X"),
 }
 _MORE_STYLES = (("#000000", "h"), ("#EE7733", "p"), ("#0077BB", "d"), ("#999933", "<"), ("#CC6677", "H"))
-_LINE_STYLES: tuple[LineStyle, ...] = ("-", "--", ":", "-.")
+# More than four models are told apart by the lengths of dashes and gaps, in units of the line's width.
+_LINE_STYLES: tuple[LineStyle, ...] = (
+    "-", "--", ":", "-.", (0, (8, 2)), (0, (1, 4)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3, 3, 3)),
+)  # fmt: skip
 # Stars and crosses cover less than full shapes of the same width.
 _MARKER_SCALES = {"*": 1.6, "P": 1.3, "X": 1.2, "o": 0.9, "s": 0.9, "D": 0.85}
 _LEGEND_WIDTH = 28
@@ -164,9 +167,11 @@ def _draw_single(figure: Figure, summary: Summary, curves: Curves, title: str, *
     handles = _handles(summary, curves, speeds=speeds)
     lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
     height = max(5.2, 0.14 * lines + 0.09 * len(handles) + 1.0)
+    # Names of models on the Hub are long.
+    width = max(9.0, 6.75 + max(map(_entry_width, handles)))
     figure.clear()
-    figure.set_size_inches(9.0, height)
-    axes = figure.add_axes((0.075, 0.57 / height, 0.62, 1 - 1.0 / height))
+    figure.set_size_inches(width, height)
+    axes = figure.add_axes((0.675 / width, 0.57 / height, 5.58 / width, 1 - 1.0 / height))
     _draw_curves(axes, summary, curves, marker_size=6.0, intervals=True)
     _label_settings(axes, summary, curves)
     axes.set_title(title, fontsize=12)
@@ -181,7 +186,7 @@ def _draw_single(figure: Figure, summary: Summary, curves: Curves, title: str, *
         title_fontsize=9,
         alignment="left",
         loc="upper left",
-        bbox_to_anchor=(0.74, 1 - 0.3 / height),
+        bbox_to_anchor=(6.66 / width, 1 - 0.3 / height),
         fontsize=9,
         handlelength=2.6,
         labelspacing=0.6,
@@ -310,13 +315,17 @@ def _wrapped(name: str) -> str:
     return "\n".join(textwrap.wrap(name, _LEGEND_WIDTH)) or name
 
 
+def _entry_width(handle: Line2D) -> float:
+    """Inches that a legend entry takes: its handle, and about 0.08 for each letter of its name."""
+    return 0.65 + 0.08 * max(map(len, str(handle.get_label()).splitlines()))
+
+
 def _draw_overview(figure: Figure, summary: Summary, drawn: list[tuple[str, Curves]]) -> None:
     columns = min(4, len(drawn))
     rows = -(-len(drawn) // columns)
     width = 3.1 * columns + 0.6
     handles = _handles(summary, [curve for _, curves in drawn for curve in curves])
-    # Inches: a legend entry takes its handle and about 0.08 for each letter of its name.
-    entries = [0.65 + 0.08 * max(map(len, str(handle.get_label()).splitlines())) for handle in handles]
+    entries = [_entry_width(handle) for handle in handles]
     one_row = sum(entries) <= width
     legend_columns = len(handles) if one_row else max(1, int(width / max(entries)))
     legend = 0.1 + 0.22 * -(-len(handles) // legend_columns)

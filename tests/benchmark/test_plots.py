@@ -39,6 +39,9 @@ def drawn_axes(monkeypatch):
                 "lines": [line for axes in self.axes for line in axes.get_lines()],
                 "texts": [text.get_text() for axes in self.axes for text in axes.texts],
                 "legend": [text.get_text() for legend in self.legends for text in legend.get_texts()],
+                "legend_edges": [
+                    legend.get_window_extent(self.canvas.get_renderer()).x1 / self.bbox.x1 for legend in self.legends
+                ],
                 "ticks": [tick.get_text() for tick in self.axes[0].get_xticklabels()],
             }
         )
@@ -110,6 +113,14 @@ def test_models_differ_by_line_style_and_methods_by_colour(tmp_path: Path, drawn
     assert len({(line.get_color(), line.get_linestyle()) for line in curves}) == 4
     assert len({line.get_color() for line in curves}) == 2
     assert drawn_axes[0]["legend"] == ["random", "threshold", "ideal", "org/other"]
+
+
+def test_eight_models_with_long_names_are_told_apart_and_none_is_cut(tmp_path: Path, drawn_axes) -> None:
+    names = tuple(f"ideal:laboratory/Masked-Diffusion-{number}B-Instruct" for number in range(8))
+    write_plots(summarise(write_run(tmp_path, SMALL, ["copy"], names)), tmp_path)
+    curves = [line for line in drawn_axes[0]["lines"] if len(line.get_xdata()) > 1]
+    assert len({(line.get_color(), str(line._dash_pattern)) for line in curves}) == 16
+    assert max(edge for figure in drawn_axes for edge in figure["legend_edges"]) <= 1
 
 
 def test_every_scheduler_keeps_its_own_style() -> None:
