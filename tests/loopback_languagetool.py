@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 SOFTWARE = {"name": "LanguageTool", "version": "0.0"}
@@ -50,6 +50,29 @@ def loopback_languagetool(rules: Mapping[str, str]) -> Iterator[LoopbackLanguage
         yield server
     finally:
         server.closing.set()
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def loopback_stranger(body: bytes) -> Iterator[str]:
+    """The address of a running server that answers `body` to everything, with status 200."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
         server.shutdown()
         server.server_close()
 

@@ -1,10 +1,7 @@
 """Tests of the LanguageTool client: what it asks, what it reads, and one line where nobody answers rightly."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
 import pytest
-from loopback_languagetool import loopback_languagetool
+from loopback_languagetool import loopback_languagetool, loopback_stranger
 
 from hub_dataset.grammar import URL_VARIABLE, GrammarChecker, grammar_checker
 from hub_dataset.unavailable import UnavailableError
@@ -76,25 +73,10 @@ def test_server_that_does_not_answer_is_one_line(url, reason):
 
 @pytest.mark.parametrize("body", [b"<html></html>", b"[]", b"{}", b'{"matches": [{}]}', b"\xff"])
 def test_server_that_is_not_languagetool_is_one_line(body):
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
+    with loopback_stranger(body) as address:
         with pytest.raises(UnavailableError, match="no LanguageTool server answers") as caught:
-            GrammarChecker(f"http://127.0.0.1:{server.server_port}").rule_ids("Text.")
+            GrammarChecker(address).rule_ids("Text.")
         assert "\n" not in str(caught.value)
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_wrong_address_on_a_server_is_one_line(server):

@@ -2,9 +2,10 @@
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from loopback_languagetool import loopback_stranger
 
 
 @pytest.fixture
@@ -93,25 +94,10 @@ def test_what_is_no_address_is_refused(client, address):
     ],
 )
 def test_what_is_not_languagetool_is_one_line(client, part, body, words):
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
+    with loopback_stranger(body) as address:
         with pytest.raises(part("unavailable").UnavailableError, match=words) as caught:
-            client.check(client.NamedServer(f"http://127.0.0.1:{server.server_port}"), "Text.")
+            client.check(client.NamedServer(address), "Text.")
         assert "\n" not in str(caught.value)
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.parametrize("trouble", ["cut off", "hang"])
