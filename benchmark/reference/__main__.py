@@ -36,8 +36,8 @@ def tokenizer(directory: Path, names: int) -> None:
 @main.command()
 @_directory
 @click.option("--out", "output", type=click.Path(path_type=Path), required=True, help="For the log and checkpoints.")
-@click.option("--steps", default=9_000, show_default=True, help="Steps of the whole run.")
-@click.option("--decay", default=4_000, show_default=True, help="Last steps, in which the learning rate falls.")
+@click.option("--steps", default=8_000, show_default=True, help="Steps of the whole run.")
+@click.option("--decay", default=3_500, show_default=True, help="Last steps, in which the learning rate falls.")
 @click.option("--batch", default=768, show_default=True, help="Prompts in a batch, each with four answers.")
 @click.option("--groups", default=4, show_default=True, help="Groups of similar length in a batch.")
 @click.option("--learning-rate", default=2.5e-3, show_default=True)

@@ -20,6 +20,7 @@ from hub_dataset.rows import held_out_identities
 from .names import TrainingPeople
 from .posteriors import LIST_SCORERS, Choices, can_list
 from .tokenizer import render_chat
+from .unknown_words import UnknownWords
 
 Stream = Callable[[], float]
 
@@ -38,11 +39,11 @@ WEIGHTS: Mapping[str, float] = {
     "waiting_line_replace_random": 10,
     "puzzle_latin_square_n4": 5,
     "puzzle_sudoku_n4_12": 3,
-    "words_to_sentence_easy": 3,
-    "words_to_sentence_medium": 2.5,
-    "words_to_sentence_hard": 2.5,
-    "text_writing_paraphrase": 3.5,
-    "text_writing_summarize": 4,
+    "words_to_sentence_easy": 4,
+    "words_to_sentence_medium": 3.5,
+    "words_to_sentence_hard": 3.5,
+    "text_writing_paraphrase": 6,
+    "text_writing_summarize": 7,
     "case_study_copy_n6": 0.5,
     "case_study_copy_n10": 0.5,
     "case_study_replace_index_n6": 0.5,
@@ -77,13 +78,26 @@ class Mixture:
         people: who stands in the lines.
         answers: how many answers to draw for a question that has several.
         weights: config → its part; a config whose training texts are not there is left out.
+        unknown: what puts made-up words into texts; without it they are left as the grammar makes them.
+
+    Attributes:
+        names: the configs in the mix.
+        texts: numbers of those whose answers are texts.
     """
 
-    def __init__(self, people: TrainingPeople, *, answers: int = 1, weights: Mapping[str, float] = WEIGHTS) -> None:
+    def __init__(
+        self,
+        people: TrainingPeople,
+        *,
+        answers: int = 1,
+        weights: Mapping[str, float] = WEIGHTS,
+        unknown: UnknownWords | None = None,
+    ) -> None:
         self.names = [name for name in weights if "train" in task_info(name).splits]
         self._answers = answers
         self._cumulative = list(accumulate(weights[name] for name in self.names))
-        self._tasks = [_Task.of(task_info(name), people) for name in self.names]
+        self._tasks = [_Task.of(task_info(name), people, unknown) for name in self.names]
+        self.texts = frozenset(number for number, task in enumerate(self._tasks) if task.config.task_type.is_text)
 
     def draw(self, draw: Stream) -> Example:
         """One example, from the stream alone."""
@@ -96,14 +110,15 @@ class _Task:
     config: TaskConfig
     generator: Generator
     held_out: frozenset[Hashable]
+    unknown: UnknownWords | None
 
     @classmethod
-    def of(cls, config: TaskConfig, people: TrainingPeople) -> _Task:
+    def of(cls, config: TaskConfig, people: TrainingPeople, unknown: UnknownWords | None) -> _Task:
         generator: Any = config.task_type.make(config, "train")
         if config.items == "people":
             # No name of test is among them, so no question of test can come up.
-            return cls(config, replace(generator, pool=people), frozenset())
-        return cls(config, generator, held_out_identities(config))
+            return cls(config, replace(generator, pool=people), frozenset(), unknown)
+        return cls(config, generator, held_out_identities(config), unknown)
 
     def draw(self, draw: Stream, number: int, count: int) -> Example:
         config = self.config
@@ -124,6 +139,9 @@ class _Task:
             question = self.generator.draw(draw, length, avoid)
             if question.identity in self.held_out or (self.config.task_type.is_text and _names_of_test(question)):
                 continue
+            if self.config.task_type.is_text and self.unknown is not None:
+                texts, answer = self.unknown.put(draw, list(question.fields.values()), question.answer)
+                return replace(question, fields=dict(zip(question.fields, texts, strict=True)), answer=answer)
             return question
 
     def _choices(self, question: Question) -> Choices | None:

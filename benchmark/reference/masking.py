@@ -1,8 +1,8 @@
 """Which tokens of a training answer are hidden: the states that random and confident decoding come through.
 
 Every way of hiding looks at places and at kinds of tokens alone, never at which items stand where or where an answer
-ends. So the right answers that agree with what is left are as likely afterwards as they were before, and the
-conditionals that are learned are those of the task.
+ends; kinds give nothing away where all right answers have as many separators. So the right answers that agree with what
+is left are as likely afterwards as they were before, and the conditionals that are learned are those of the task.
 """
 
 from __future__ import annotations

@@ -214,10 +214,10 @@ def masked_loss(
         places: (hidden tokens,), long: rows of `hidden`.
         owners: (targets,), long: the hidden token that a target is for.
         targets: (targets,), long: a token that may stand there.
-        weights: (targets,), float32, above 0: its probability.
+        weights: (targets,), float32: its probability; one of 0 counts nothing.
     """
     logits = F.linear(hidden.index_select(0, places), weight.to(hidden.dtype)).float()
-    gaps = weights * (weights.log() - logits[owners, targets])
+    gaps = torch.xlogy(weights, weights) - weights * logits[owners, targets]
     return logits.logsumexp(dim=-1).index_add(0, owners, gaps)
 
 

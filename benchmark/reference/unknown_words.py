@@ -1,0 +1,90 @@
+"""Texts with words that nobody knows: a network that only ever sees a grammar's words spells others wrong.
+
+Of the words in the benchmark's test texts half or more are in no training text. Copying them is learned from made-up
+ones, as copying names is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from hub_dataset.sentences import VOCABULARIES
+from hub_dataset.sentences.lexicon import read_lexicon
+
+from .names import SpelledNames, Stream, TrainingPeople
+
+# Shares of the texts whose people have other names, of those in which words may be replaced, and of words in these.
+RENAMED, REWRITTEN, REPLACED = 0.6, 0.5, 0.6
+# How often a made-up word is of the tokenizer's pieces, not spelled like English.
+_PIECES = 0.4
+_SHORTEST = 4
+_VOWELS = "aeiou"
+# What a noun or its adjective comes after; where else a word stands, another would not fit.
+_AFTER = "a|an|the|some|any|no|my|your|his|her|our|their|this|that|these|those|each|every|several|new|old|many|of|with"
+_CANDIDATES = re.compile(rf"\b(?:{_AFTER}) ([a-z]{{{_SHORTEST},}})\b")
+
+
+class UnknownWords:
+    """Puts made-up names and words into a question and its answer.
+
+    Args:
+        people: where names come from.
+        tails: the tokenizer's tokens of lower-case letters.
+    """
+
+    def __init__(self, people: TrainingPeople, tails: Sequence[str] = ()) -> None:
+        self._people = people
+        self._tails = tuple(tail for tail in tails if len(tail) > 1)
+        self._spelled = SpelledNames(_nouns())
+        self._names = frozenset(name for vocabulary in VOCABULARIES for name in read_lexicon(vocabulary).names)
+
+    def put(self, draw: Stream, texts: Sequence[str], answer: str) -> tuple[list[str], str]:
+        """The same texts and answer with some words replaced, everywhere alike.
+
+        Names of people may be; and words that stand after an article and the like in both text and answer, by words that
+        begin with a vowel or end in s where the old ones do, so that articles and numbers agree as before.
+        """
+        text = " ".join(texts)
+        words = set(re.findall(r"[A-Za-z]+", text))
+        taken = words | set(re.findall(r"[A-Za-z]+", answer))
+        others: dict[str, str] = {}
+        if draw() < RENAMED:
+            for name in sorted(words & self._names):
+                others[name] = self._unused(draw, taken, lambda draw, _: self._people.draw_word(draw), name)
+        if draw() < REWRITTEN:
+            for word in sorted(set(_CANDIDATES.findall(text)) & set(_CANDIDATES.findall(answer))):
+                if draw() < REPLACED:
+                    others[word] = self._unused(draw, taken, self._word, word)
+        if not others:
+            return list(texts), answer
+        pattern = re.compile(rf"\b(?:{'|'.join(others)})\b")
+        rewritten = [pattern.sub(lambda match: others[match.group()], old) for old in (*texts, answer)]
+        return rewritten[:-1], rewritten[-1]
+
+    def _unused(self, draw: Stream, taken: set[str], make: Callable[[Stream, str], str], word: str) -> str:
+        while (made := make(draw, word)) in taken:
+            pass
+        taken.add(made)
+        return made
+
+    def _word(self, draw: Stream, like: str) -> str:
+        if self._tails and draw() < _PIECES:
+            made = "".join(self._tails[int(draw() * len(self._tails))] for _ in range(2 + int(draw() * 2)))
+        else:
+            made = self._spelled.draw_word(draw)
+        if like[0] in "uh":
+            # A uniform, an hour: what their article is depends on more than a letter.
+            made = like[:3] + made
+        elif (like[0] in _VOWELS) != (made[0] in _VOWELS):
+            made = like[0] + made
+        if like.endswith("s") != made.endswith("s"):
+            made = made + "s" if like.endswith("s") else made[:-1] + "t"
+        return made
+
+
+@cache
+def _nouns() -> tuple[str, ...]:
+    scenes = [scene for vocabulary in VOCABULARIES for scene in read_lexicon(vocabulary).scenes]
+    return tuple(sorted({noun.singular for scene in scenes for nouns in scene.nouns.values() for noun in nouns}))
