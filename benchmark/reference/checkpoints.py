@@ -22,7 +22,7 @@ def save_checkpoint(directory: Path, step: int, tensors: Mapping[str, Tensor], f
     Tensors are float32 and are cut into files of at most `LARGEST_FILE` bytes, in order. The directory is renamed into
     place when it is complete.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     final = directory / f"{_PREFIX}{step}"
     # Drafts are what a process that was killed has left.
@@ -33,7 +33,7 @@ def save_checkpoint(directory: Path, step: int, tensors: Mapping[str, Tensor], f
     flat = torch.cat([tensor.detach().float().cpu().flatten() for tensor in tensors.values()])
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     for number, part in enumerate(torch.split(flat, LARGEST_FILE // 4)):
-        save_file({"part": part.contiguous()}, str(draft / f"part-{number}.safetensors"))
+        (draft / f"part-{number}.safetensors").write_bytes(save({"part": part.contiguous()}))
     (draft / "facts.json").write_text(json.dumps({**facts, "step": step, "shapes": shapes}), encoding="utf-8")
     older = list(find_checkpoints(directory))
     shutil.rmtree(final, ignore_errors=True)

@@ -28,7 +28,7 @@ _KEYS = {"model", "made_with", "task", "id", "setting", "prediction", "num_token
 
 
 def evaluated_tasks() -> list[str]:
-    """The tasks of the benchmark whose test rows take nothing but this repository, and the case studies in the mix."""
+    """The default suite, then the other tasks of the mix: texts and case studies."""
     import hub_dataset
 
     from .examples import WEIGHTS
