@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .examples import WEIGHTS
-from .predictions import IDEAL, IDEAL_GREEDY, NEW_TOKENS, QUOTAS, THRESHOLDS, evaluated_tasks
+from .predictions import IDEAL, IDEAL_GREEDY, NEW_TOKENS, QUOTAS, REFERENCE, THRESHOLDS, evaluated_tasks
 from .scoring import Cell, Scores
 from .training import LOG, read_log
 
 TEMPLATE = Path(__file__).resolve().with_name("card.md")
-REFERENCE = "reference"
 _FRONT_MATTER = """\
 ---
 license: apache-2.0
@@ -35,13 +34,18 @@ def card_text(directory: Path, scores: Scores) -> str:
     Args:
         directory: with `config.json`, `model.safetensors` and `training_log.jsonl`.
         scores: of the model, and of the ideal model where it was run.
+
+    Raises:
+        ValueError: none of the scores are the model's own on lists or puzzles.
     """
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     pieces, log = read_log(directory / LOG)
     training = pieces[-1]["config"]
-    own = scores[REFERENCE]
+    own = scores.get(REFERENCE, {})
     order = evaluated_tasks()
     lists = {task: own[task] for task in order if task in own and _is_scored(own[task])}
+    if not lists:
+        raise ValueError(f"no prediction is the model's own on lists or puzzles; `predict` makes some for {directory}")
     fewest = min(cell.rows for cells in lists.values() for cell in cells.values())
     last = log[-1]
     devices = dict.fromkeys(piece["device"] for piece in pieces)
@@ -61,14 +65,20 @@ def card_text(directory: Path, scores: Scores) -> str:
         "intermediate": config["intermediate_size"],
         "vocabulary": config["vocab_size"],
         "examples": f"{last['step'] * training['shape']['prompts'] / 1e6:.1f} million",
+        "answers": training["shape"]["answers"],
         "steps": last["step"],
         "batch": training["shape"]["prompts"],
+        "momentum": training["momentum"],
+        "betas": " and ".join(map(str, training["betas"])),
+        "weight_decay": training["weight_decay"],
         "rate": training["learning_rate"],
         "warmup": training["warmup"],
         "decay": _decay(last["step"], training),
+        "precision": "float32" if "CPU" in devices else "bfloat16",
         "minutes": f"{last['seconds'] / 60:.0f}",
         "devices": " and ".join(f"one {device}" for device in devices),
-        "mix": _mix(last["loss_by_task"]),
+        "mix": _mix({task: loss for entry in log for task, loss in entry["loss_by_task"].items()}),
+        "train": _train_command(last["step"], training),
     }
     body = TEMPLATE.read_text(encoding="utf-8")
     for key, value in values.items():
@@ -80,10 +90,31 @@ def _decay(step: int, training: Mapping[str, Any]) -> str:
     begin = training["steps"] - training["decay"]
     if step >= training["steps"]:
         return f"falling in a straight line to 0 over the last {training['decay']}"
+    if step <= begin:
+        return "then the same rate to the end"
     return (
-        f"falling in a straight line from step {begin} on, which would have come to 0 at step {training['steps']}; "
+        f"falling in a straight line from step {begin} on, which would\n  have come to 0 at step {training['steps']}; "
         "training stopped before that"
     )
+
+
+def _train_command(step: int, training: Mapping[str, Any]) -> str:
+    """The command that trains the same model again, and the one that exports it where training stopped before the
+    end."""
+    options = {
+        "steps": training["steps"],
+        "decay": training["decay"],
+        "warmup": training["warmup"],
+        "learning-rate": training["learning_rate"],
+        "batch": training["shape"]["prompts"],
+        "groups": training["shape"]["groups"],
+        "seed": training["seed"],
+    }
+    start = "python -m benchmark.reference"
+    train = f"{start} train --out build/reference " + " ".join(f"--{key} {value}" for key, value in options.items())
+    if step >= training["steps"]:
+        return train
+    return f"{train} --piece {step}\n{start} export --out build/reference"
 
 
 def _curves(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
@@ -92,18 +123,23 @@ def _curves(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
         order: [label for label in several if any(label in cells for cells in tasks.values())]
         for order, several in labels.items()
     }
+    used = {order: several for order, several in used.items() if several}
+    if not used:
+        return "Neither order was evaluated."
     quotas = {order: " / ".join(label.partition("k=")[2].rstrip(")") for label in used[order]) for order in used}
     head = " | ".join(f"{order} order, k = {quotas[order]}" for order in used)
     rows = [
         f"| `{task}` | " + " | ".join(" ".join(_number(cells.get(label)) for label in used[order]) for order in used)
         for task, cells in tasks.items()
     ]
-    return "\n".join([f"| task | {head} |", "|---|---|---|", *(f"{row} |" for row in rows)])
+    return "\n".join([f"| task | {head} |", "|" + "---|" * (len(used) + 1), *(f"{row} |" for row in rows)])
 
 
 def _thresholds(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
     labels = [f"threshold(threshold={value})" for value in THRESHOLDS]
     labels = [label for label in labels if any(label in cells for cells in tasks.values())]
+    if not labels:
+        return "No threshold was evaluated."
     head = " | ".join(f"threshold {label.partition('=')[2].rstrip(')')}" for label in labels)
     rows = [
         f"| `{task}` | " + " | ".join(_with_speed(cells.get(label)) for label in labels) + " |"
@@ -129,19 +165,24 @@ def _ideal(scores: Scores) -> str:
     if IDEAL not in scores:
         return "The ideal model was not run."
     lines = ["| task | setting | trained | ideal, greedy | ideal, sampled |", "|---|---|---|---|---|"]
+    numbers: list[int] = []
     for task, cells in scores[IDEAL].items():
         for label, cell in cells.items():
             trained, greedy = (scores.get(model, {}).get(task, {}).get(label) for model in (REFERENCE, IDEAL_GREEDY))
             lines.append(f"| `{task}` | {label} | {_number(trained)} | {_number(greedy)} | {_number(cell)} |")
-    return "\n".join(lines)
+            numbers += [found.rows for found in (trained, greedy, cell) if found is not None]
+    return "\n".join([*lines, "", f"Each number is of the first {_range(numbers)} test rows."])
 
 
 def _mix(losses: Mapping[str, float]) -> str:
     total = sum(WEIGHTS.values())
     return "\n".join(
-        f"| `{task}` | {100 * weight / total:.1f} % | {losses.get(task, float('nan')):.4f} |"
-        for task, weight in WEIGHTS.items()
+        f"| `{task}` | {100 * weight / total:.1f} % | {_loss(losses.get(task))} |" for task, weight in WEIGHTS.items()
     )
+
+
+def _loss(loss: float | None) -> str:
+    return "–" if loss is None else f"{loss:.4f}"
 
 
 def _is_scored(cells: Mapping[str, Cell]) -> bool:
@@ -157,8 +198,8 @@ def _with_speed(cell: Cell | None) -> str:
     return "–" if cell is None else f"{_number(cell)} @ {cell.tokens_per_step:.1f}"
 
 
-def _range(numbers: Any) -> str:
-    found: Sequence[int] = sorted(set(numbers))
+def _range(numbers: Iterable[int]) -> str:
+    found = sorted(set(numbers))
     return f"{found[0]}" if found[0] == found[-1] else f"{found[0]} to {found[-1]}"
 
 

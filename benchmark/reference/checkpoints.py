@@ -22,16 +22,18 @@ def save_checkpoint(directory: Path, step: int, tensors: Mapping[str, Tensor], f
     Tensors are float32 and are cut into files of at most `LARGEST_FILE` bytes, in order. The directory is renamed into
     place when it is complete.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     final = directory / f"{_PREFIX}{step}"
+    # Drafts are what a process that was killed has left.
+    for left in directory.glob(f"{_PREFIX}*.tmp"):
+        shutil.rmtree(left)
     draft = directory / f"{final.name}.tmp"
-    shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     flat = torch.cat([tensor.detach().float().cpu().flatten() for tensor in tensors.values()])
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     for number, part in enumerate(torch.split(flat, LARGEST_FILE // 4)):
-        save_file({"part": part.contiguous()}, str(draft / f"part-{number}.safetensors"))
+        (draft / f"part-{number}.safetensors").write_bytes(save({"part": part.contiguous()}))
     (draft / "facts.json").write_text(json.dumps({**facts, "step": step, "shapes": shapes}), encoding="utf-8")
     older = list(find_checkpoints(directory))
     shutil.rmtree(final, ignore_errors=True)
@@ -54,12 +56,16 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         ValueError: parts are missing or damaged.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    facts = json.loads((path / "facts.json").read_text(encoding="utf-8"))
-    shapes: dict[str, list[int]] = facts.pop("shapes")
     files = sorted(path.glob("part-*.safetensors"), key=lambda file: int(file.stem.removeprefix("part-")))
-    parts = [load_file(str(file))["part"] for file in files]
+    try:
+        facts = json.loads((path / "facts.json").read_text(encoding="utf-8"))
+        shapes: dict[str, list[int]] = facts.pop("shapes")
+        parts = [load_file(str(file))["part"] for file in files]
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise ValueError(f"{path}: cannot be read, so remove it or start in another directory: {error}") from None
     sizes = [torch.Size(shape).numel() for shape in shapes.values()]
     if not parts or sum(map(len, parts)) != sum(sizes):
         raise ValueError(f"{path}: holds {sum(map(len, parts))} numbers in {len(parts)} files, not {sum(sizes)}")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .model import ModelConfig, ReferenceModel
+from .model import ModelConfig
 from .tokenizer import ASSISTANT, END, MASK, PAD, load_backend
 
 MODEL_TYPE = "parallelbench"
@@ -43,27 +43,14 @@ def config_entries(config: ModelConfig, directory: Path) -> dict[str, Any]:
 
 def export_model(weights: Mapping[str, Tensor], config: ModelConfig, directory: Path) -> None:
     """Write `config.json` and `model.safetensors` beside the tokenizer in `directory`, each renamed into place."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {name: weight.detach().to("cpu", torch.bfloat16).contiguous() for name, weight in weights.items()}
     draft = directory / "model.safetensors.tmp"
-    save_file(tensors, str(draft), metadata={"format": "pt"})
-    # safetensors writes files that only their owner may read.
-    draft.chmod(0o644)
+    # Not `save_file`, which writes a file that only its owner may read, and raises no OSError where it cannot.
+    draft.write_bytes(save(tensors, metadata={"format": "pt"}))
     draft.rename(directory / "model.safetensors")
     text = json.dumps(config_entries(config, directory), indent=2, sort_keys=True) + "\n"
     draft = directory / "config.json.tmp"
     draft.write_text(text, encoding="utf-8")
     draft.rename(directory / "config.json")
-
-
-def load_exported(directory: Path) -> ReferenceModel:
-    """The model of a directory as the network that is trained, in float32."""
-    from safetensors.torch import load_file
-
-    entries = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    config = ModelConfig(**{name: entries[name] for name in ModelConfig().as_dict()})
-    model = ReferenceModel(config)
-    weights = load_file(str(directory / "model.safetensors"))
-    model.load_state_dict({name: weight.float() for name, weight in weights.items()})
-    return model.eval()

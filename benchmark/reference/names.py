@@ -12,8 +12,7 @@ from itertools import accumulate
 from hub_dataset.generators.made_up_people import MadeUpPeople
 from hub_dataset.generators.people import PeoplePool
 from hub_dataset.generators.pools import People
-
-Stream = Callable[[], float]
+from hub_dataset.randomness import Stream
 
 # Shares of the kinds of names. Those that sound like names alone teach a model to spell, not to copy: unseen names came
 # out wrong in a quarter of all copies. Pieces are what the tokenizer's tokens give, so that each of them is trained.

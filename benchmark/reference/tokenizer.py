@@ -91,10 +91,20 @@ def save_tokenizer(tokenizer: Tokenizer, directory: Path) -> None:
 
 
 def load_backend(directory: Path) -> Tokenizer:
-    """The tokenizer of a model directory without transformers, which workers need not import."""
+    """The tokenizer of a model directory without transformers, which workers need not import.
+
+    Raises:
+        ValueError: there is none, or none that can be read.
+    """
     from tokenizers import Tokenizer
 
-    return Tokenizer.from_file(str(directory / "tokenizer.json"))
+    path = directory / "tokenizer.json"
+    if not path.is_file():
+        raise ValueError(f"{path}: is not there; `python -m benchmark.reference tokenizer` makes it")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise ValueError(f"{path}: is no tokenizer: {error}") from None
 
 
 def corpus(names: Iterable[str], texts: Iterable[str]) -> Iterator[str]:

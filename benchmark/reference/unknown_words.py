@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cache
 
+from hub_dataset.randomness import Stream
 from hub_dataset.sentences import VOCABULARIES
 from hub_dataset.sentences.lexicon import read_lexicon
 
-from .names import SpelledNames, Stream, TrainingPeople
+from .names import SpelledNames, TrainingPeople
 
 # Shares of the texts whose people have other names, of those in which words may be replaced, and of words in these.
 RENAMED, REWRITTEN, REPLACED = 0.6, 0.5, 0.6
@@ -43,8 +44,8 @@ class UnknownWords:
     def put(self, draw: Stream, texts: Sequence[str], answer: str) -> tuple[list[str], str]:
         """The same texts and answer with some words replaced, everywhere alike.
 
-        Names of people may be; and words that stand after an article and the like in both text and answer, by words that
-        begin with a vowel or end in s where the old ones do, so that articles and numbers agree as before.
+        Names of people may be; and words that stand after an article and the like in both text and answer, by others
+        that begin with a vowel or end in s where the old ones do, so that articles and numbers agree as before.
         """
         text = " ".join(texts)
         words = set(re.findall(r"[A-Za-z]+", text))

@@ -10,6 +10,8 @@ import benchmark.reference.training as training
 from benchmark.reference.__main__ import main
 from benchmark.reference.model import ModelConfig
 
+from .conftest import HUB_MODEL
+
 SMALL = ["--batch", "4", "--groups", "2", "--device", "cpu", "--warmup", "1", "--decay", "1"]
 
 
@@ -53,12 +55,80 @@ def test_from_training_to_card(directory: Path, tmp_path: Path) -> None:
     card = (directory / "README.md").read_text()
     assert "<<" not in card
     assert "| `waiting_line_shuffle` | random(k=8) | 0 |" in card
+    assert "Each number is of the first 2 test rows." in card
     assert "20 steps of 4 prompts" in card
+    assert "float32" in card
     assert "one CPU" in card
+    assert "train --out build/reference --steps 20 --decay 1 --warmup 1" in card
+    assert "nan" not in card
 
 
 @pytest.mark.usefixtures("small_network")
-def test_what_is_wrong_is_said_in_one_line(directory: Path, tmp_path: Path) -> None:
-    wrong = ("train", "--model", directory, "--out", tmp_path, "--device", "cpu", "--batch", "5", "--groups", "2")
-    assert _call(*wrong, code=2) == "error: 5 prompts cannot be dealt into 2 groups of one size\n"
-    assert "there is no checkpoint" in _call("export", "--model", directory, "--out", tmp_path, code=2)
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--batch", "5"], "5 prompts cannot be dealt into 2 groups of one size"),
+        (["--batch", "-4"], "-4 is not in the range x>=1"),
+        (["--steps", "0"], "0 is not in the range x>=1"),
+        (["--steps", "5", "--decay", "6"], "--warmup 1 and --decay 6 are together more than --steps 5"),
+        (["--log-every", "0"], "0 is not in the range x>=1"),
+        (["--piece", "0"], "0 is not in the range x>=1"),
+        (["--workers", "-1"], "-1 is not in the range x>=0"),
+        (["--device", "cuda:99"], "--device cuda:99: torch sees"),
+        (["--device", "qpu"], "--device qpu is neither cpu nor a GPU such as cuda or cuda:1"),
+    ],
+)
+def test_wrong_options_of_training_are_refused_in_one_line(
+    directory: Path, tmp_path: Path, arguments: list[str], expected: str
+) -> None:
+    output = _call("train", "--model", directory, "--out", tmp_path / "run", *SMALL, *arguments, code=2)
+    assert expected in output
+    assert output.startswith("Error: ")
+    assert output.count("\n") == 1
+    assert not (directory / "model.safetensors").exists()
+
+
+def test_without_a_tokenizer_no_training_begins(tmp_path: Path) -> None:
+    output = _call("train", "--model", tmp_path, "--out", tmp_path / "run", "--steps", "2", "--device", "cpu", code=2)
+    assert output == (
+        f"Error: {tmp_path / 'tokenizer.json'}: is not there; `python -m benchmark.reference tokenizer` makes it\n"
+    )
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "tokenizer.json").write_text("{")
+    output = _call("train", "--model", tmp_path, "--out", tmp_path / "run", "--steps", "2", "--device", "cpu", code=2)
+    assert "is no tokenizer" in output
+
+
+def test_steps_alone_are_enough_for_a_short_run(directory: Path, tmp_path: Path, monkeypatch) -> None:
+    class Recorder:
+        def __init__(self, config, *_: object) -> None:
+            self.config = config
+
+        def run(self, report) -> bool:
+            report(f"{self.config.warmup} up, {self.config.decay} down")
+            return True
+
+    monkeypatch.setattr(training, "Trainer", Recorder)
+    train = ("train", "--model", directory, "--out", tmp_path, "--device", "cpu")
+    assert "2 up, 8 down" in _call(*train, "--steps", "20")
+    assert "300 up, 3500 down" in _call(*train)
+    assert "300 up, 3500 down" in _call(*train, "--steps", "20000")
+
+
+def test_what_is_wrong_elsewhere_is_said_in_one_line(directory: Path, tmp_path: Path) -> None:
+    options = ("--model", HUB_MODEL, "--out", tmp_path / "predictions")
+    for command, *arguments in (
+        ("predict", *options, "--task", "nonsense"),
+        ("predict", *options, "--setting", "random:k=0"),
+        ("predict", *options, "--samples", "0"),
+        ("predict", *options, "--device", "qpu"),
+        ("predict", "--model", tmp_path, "--out", tmp_path / "predictions"),
+        ("predict", "--model", HUB_MODEL, "--out", directory, "--task", "puzzle_sudoku_n4_12", "--samples", "1"),
+        ("ideal", *options, "--task", "words_to_sentence_easy", "--samples", "1"),
+        ("card", "--model", HUB_MODEL, tmp_path / "nothing"),
+        ("export", "--model", directory, "--out", tmp_path),
+    ):
+        output = _call(command, *arguments, code=2)
+        assert output.startswith("Error: ")
+        assert output.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]

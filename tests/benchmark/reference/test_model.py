@@ -4,9 +4,10 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import hub_dataset
-from benchmark.reference.export import export_model, load_exported
+from benchmark.reference.export import export_model
 from benchmark.reference.model import ModelConfig, ReferenceModel, masked_loss
 from samplers import models
 
@@ -20,6 +21,14 @@ def exported(directory):
         parameter.data.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)) * 0.1)
     export_model(model.state_dict(), SMALL, directory)
     return directory
+
+
+def load_exported(directory) -> ReferenceModel:
+    """The model of a directory as the network that is trained."""
+    model = ReferenceModel(SMALL)
+    weights = load_file(directory / "model.safetensors")
+    model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    return model.eval()
 
 
 def test_the_exported_model_gives_the_logits_of_the_trained_one(exported) -> None:

@@ -70,10 +70,30 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path, monkeypatch) -> None:
     assert all(torch.equal(tensors[name], loaded[name]) for name in tensors)
 
 
-def test_an_unfinished_checkpoint_does_not_count_and_a_damaged_one_is_refused(tmp_path) -> None:
+def test_an_unfinished_checkpoint_does_not_count_and_goes_with_the_next(tmp_path) -> None:
     (tmp_path / "checkpoint-9.tmp").mkdir()
     assert find_checkpoints(tmp_path) == []
     path = save_checkpoint(tmp_path, 1, {"a": torch.ones(4)}, {})
-    (path / "part-0.safetensors").unlink()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path) -> None:
+    path = save_checkpoint(tmp_path, 1, {"a": torch.ones(4)}, {})
+    part, facts = path / "part-0.safetensors", path / "facts.json"
+    text = facts.read_text()
+    facts.write_text(text.replace("shapes", "forms"))
+    with pytest.raises(ValueError, match=r"checkpoint-1: cannot be read, .*'shapes'"):
+        load_checkpoint(path)
+    facts.write_text(text[:20])
+    with pytest.raises(ValueError, match=r"checkpoint-1: cannot be read"):
+        load_checkpoint(path)
+    facts.write_text(text)
+    part.write_bytes(part.read_bytes()[:-4])
+    with pytest.raises(ValueError, match=r"checkpoint-1: cannot be read"):
+        load_checkpoint(path)
+    part.unlink()
     with pytest.raises(ValueError, match="holds 0 numbers in 0 files, not 4"):
+        load_checkpoint(path)
+    facts.unlink()
+    with pytest.raises(ValueError, match=r"checkpoint-1: cannot be read"):
         load_checkpoint(path)
