@@ -55,8 +55,8 @@ def automatic_batch_size(prepared: TaskModel, *, prompt_length: int, max_new_tok
     import torch
 
     if torch.device(prepared.device).type == "cuda":
-        per_row = _measured(prepared, prompt_length, max_new_tokens)
-        fitting = [torch.cuda.mem_get_info(gpu)[0] * _SHARE_OF_GPU / taken for gpu, taken in per_row.items()]
+        measured = _measured(prepared, prompt_length, max_new_tokens)
+        fitting = [torch.cuda.mem_get_info(gpu)[0] * _SHARE_OF_GPU / per_row for gpu, per_row in measured.items()]
         return max(1, min(_LARGEST_BATCH_ON_GPU, int(min(fitting))))
     per_row = _estimated(prepared.model, prompt_length, max_new_tokens)
     return max(1, min(_LARGEST_BATCH_ON_CPU, int(free_host_memory() * _SHARE_OF_CPU / per_row)))
