@@ -114,15 +114,16 @@ def samples(directory: Path) -> dict[str, bytes]:
     return {str(path.relative_to(directory)): path.read_bytes() for path in directory.glob("samples/*/*/*.jsonl")}
 
 
-def compared(one: Path, other: Path) -> str:
-    """In how many answers two runs of the same settings agree, and in how many tokens-per-step figures."""
+def compared(one: Path, other: Path) -> tuple[float, str]:
+    """In how many answers two runs of the same settings agree, as a share, and in words with the numbers of passes."""
     rows = []
     for name, content in samples(one).items():
         theirs = (other / name).read_bytes().splitlines()
         rows += [(json.loads(a), json.loads(b)) for a, b in list(zip(content.splitlines(), theirs, strict=True))[:-1]]
     answers = sum(a["prediction"] == b["prediction"] for a, b in rows)
     passes = sum(a["num_forward_passes"] == b["num_forward_passes"] for a, b in rows)
-    return f"{answers} of {len(rows)} answers and {passes} of {len(rows)} numbers of passes are the same"
+    words = f"{answers} of {len(rows)} answers and {passes} of {len(rows)} numbers of passes are the same"
+    return answers / len(rows), words
 
 
 # -- memory --------------------------------------------------------------------------------------------------------

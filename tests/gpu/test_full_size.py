@@ -30,10 +30,12 @@ from benchmark.results import RunStore
 has_room = REHEARSED or (torch.cuda.is_available() and torch.cuda.get_device_properties(0).total_memory > LARGE)
 pytestmark = [*on_a_gpu, pytest.mark.skipif(not has_room, reason="the GPU is too small for eight billion weights")]
 
-THREE = ["--scheduler", "confidence:k=4", "--scheduler", "threshold:threshold=0.9", "--scheduler", "remdm:k=4"]
+# Nothing is surer than that with random weights: a few tokens of each step are.
+THREE = ["--scheduler", "confidence:k=4", "--scheduler", "threshold:threshold=0.001", "--scheduler", "remdm:k=4"]
 RUN = ["--device", DEVICE, "--dtype", "bfloat16", "--task", "waiting_line_shuffle", "--max-new-tokens", "32"]
-ROWS = "32"
-LEFT = 1 << 30
+ROWS = "64"
+#: Bytes, too few for so many rows: the logits alone are a third of it, and their float32 copies more than all.
+LEFT = 1400 << 20
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def test_the_command_line_runs_a_full_size_model(large: Path, with_room: Path) -
     (entry,) = settings["models"]
     note(f"  settings.json: dtype {entry['dtype']}, revision {entry['revision']}, devices {settings['devices']}")
     assert entry["dtype"] == "bfloat16"
-    for label in ("confidence(k=4)", "threshold(threshold=0.9)", "remdm(k=4)"):
+    for label in ("confidence(k=4)", "threshold(threshold=0.001)", "remdm(k=4)"):
         found = store.read_samples(str(large), "waiting_line_shuffle", label)
         assert len(found) == int(ROWS)
         assert len({sample["prediction"] for sample in found}) > 1
@@ -89,7 +91,7 @@ def test_a_full_size_model_runs_in_what_another_process_leaves(
     for notice in halved:
         note(f"  {notice.partition(': ')[2]}")
     # Rounding differs between batch sizes, and in bfloat16 it decides about some tokens.
-    note(f"  beside the run with room: {compared(with_room, tmp_path / 'run')}")
+    note(f"  beside the run with room: {compared(with_room, tmp_path / 'run')[1]}")
     assert samples(tmp_path / "run").keys() == samples(with_room).keys()
     if batch == ROWS:
         assert halved
@@ -127,14 +129,14 @@ def test_a_compiled_full_size_model_beside_the_eager_one(large: Path, tmp_path: 
         assert done.returncode == 0, done.stderr[-3000:]
         lines = [line for line in done.stderr.splitlines() if line.startswith("batch ")]
         batches = [json.loads(line.removeprefix("batch ")) for line in lines]
-        assert [rows for rows, *_ in batches] == [16] * 4
-        speeds[name] = max(tokens / seconds for _, tokens, seconds in batches[2:])
+        assert [rows for rows, *_ in batches] == [16] * (2 * int(ROWS) // 16)
+        speeds[name] = max(tokens / seconds for _, tokens, seconds in batches[len(batches) // 2 :])
         seconds = ", ".join(f"{seconds:.2f}" for *_, seconds in batches)
         note(
             f"full size, 16 rows, k=4, {name}: {speeds[name]:.1f} tokens/s at best, batches took {seconds} s, "
             f"the whole command {time.monotonic() - began:.1f} s"
         )
     note(f"  compiled over eager: {speeds['compiled'] / speeds['eager']:.2f}")
-    note(f"  {compared(tmp_path / 'eager', tmp_path / 'compiled')}")
+    note(f"  {compared(tmp_path / 'eager', tmp_path / 'compiled')[1]}")
     (entry,) = RunStore(tmp_path / "compiled").read_settings()["models"]
     assert entry["compiled"] is True
