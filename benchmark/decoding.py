@@ -62,7 +62,7 @@ class TaskDecoder:
         """Predictions and forward passes of all rows, in their order.
 
         A batch that does not fit into memory is decoded again in halves. As every row has noise of its own, nothing
-        comes out differently.
+        comes out differently, but for what hangs on the last bit of a logit: GPUs may round otherwise in another batch.
 
         Raises:
             ValueError: a single row does not fit into memory, or the scheduler refuses its input.
@@ -90,8 +90,8 @@ class TaskDecoder:
         from .models.memory import is_out_of_memory
 
         rows = self.rows[start:stop]
-        input_ids, attention_mask = self._batch(start, stop)
         try:
+            input_ids, attention_mask = self._batch(start, stop)
             output = generate(
                 self._driven,
                 input_ids,
@@ -103,15 +103,13 @@ class TaskDecoder:
                 generator=[noise_source(self.seed, row["id"], label) for row in rows],
                 callback_on_step_end=callback,
             )
+            answers = output.sequences[:, input_ids.shape[1] :].tolist()
+            passes = output.num_forward_passes.tolist()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             return None
-        answers = output.sequences[:, input_ids.shape[1] :].tolist()
-        return [
-            self._sample(row, tokens, passes)
-            for row, tokens, passes in zip(rows, answers, output.num_forward_passes.tolist(), strict=True)
-        ]
+        return [self._sample(*of_a_row) for of_a_row in zip(rows, answers, passes, strict=True)]
 
     def _sample(self, row: Row, tokens: list[int], passes: int) -> dict[str, Any]:
         answer = cut_answer(self.prepared.tokenizer, tokens, self.prepared.stop_token_ids)

@@ -32,6 +32,7 @@ class RunProgress:
         self._names_models = len({job.model.name for job in jobs}) > 1
         self._tokens: dict[str, int] = {}
         self._seconds: dict[str, float] = {}
+        self._rows: dict[str, int] = {}
         self._shown = bar.add_task("decoding", total=self._total, completed=done, speed="")
 
     def setting_done(self, job: Job) -> None:
@@ -41,16 +42,15 @@ class RunProgress:
         self._bar.update(self._shown, completed=self._done, description=self._name(job))
         if self._left[id(job)] == 0 and not self._console.is_terminal:
             speed = self._speed(job)
-            self._say(
-                f"{self._name(job)}: done{f' at {speed}' if speed else ''}; "
-                f"{self._done} of {self._total} settings are on disk"
-            )
+            how = f" at {speed} with up to {self._rows[job.model.name]} rows at a time" if speed else ""
+            self._say(f"{self._name(job)}: done{how}; {self._done} of {self._total} settings are on disk")
 
     def batch_done(self, job: Job, rows: int, tokens: int, seconds: float) -> None:
         """Move the bar by a part of a setting."""
         name = job.model.name
         self._tokens[name] = self._tokens.get(name, 0) + tokens
         self._seconds[name] = self._seconds.get(name, 0.0) + seconds
+        self._rows[name] = max(self._rows.get(name, 0), rows)
         self._bar.update(
             self._shown, advance=rows / len(job.rows), description=self._name(job), speed=self._speed(job) or ""
         )

@@ -19,8 +19,10 @@ def questions(task: str = "waiting_line_shuffle", count: int = 8) -> list[dict[s
     return hub_dataset.build_rows(task)[:count]
 
 
-def save_tokenizer(directory: Path, *, vocabulary: int = 400, chat_template: str | None = CHAT_TEMPLATE) -> Any:
-    """A byte-level BPE tokenizer, trained on some questions."""
+def save_tokenizer(
+    directory: Path, *, vocabulary: int = 400, size: int = 0, chat_template: str | None = CHAT_TEMPLATE
+) -> Any:
+    """A byte-level BPE tokenizer, trained on some questions; what is left up to `size` tokens reads as `<number>`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -35,6 +37,11 @@ def save_tokenizer(directory: Path, *, vocabulary: int = 400, chat_template: str
     )
     texts = [message["content"] for row in questions(count=100) for message in row["messages"]]
     backend.train_from_iterator(texts, trainer)
+    if size:
+        content = json.loads(backend.to_str())
+        trained = content["model"]["vocab"]
+        content["model"]["vocab"] = trained | {f"<{number}>": number for number in range(len(trained), size)}
+        backend = Tokenizer.from_str(json.dumps(content))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, **_special(), chat_template=chat_template)
     tokenizer.save_pretrained(directory)
     return tokenizer

@@ -49,41 +49,65 @@ def free_host_memory() -> int:
 def automatic_batch_size(prepared: TaskModel, *, prompt_length: int, max_new_tokens: int) -> int:
     """Rows that one forward pass can take; what turns out too large is halved by the runner.
 
-    On a GPU one row is decoded for a step and its memory measured; on a CPU, where nothing measures it, it is
-    estimated from the sizes in the config.
+    On a GPU one row is decoded for a step and its memory measured, on each of them where a model lies on several; on a
+    CPU, where nothing measures it, it is estimated from the sizes in the config.
     """
     import torch
 
-    device = torch.device(prepared.device)
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            per_row = _measured(prepared, prompt_length, max_new_tokens)
-            free, _ = torch.cuda.mem_get_info()
-        return max(1, min(_LARGEST_BATCH_ON_GPU, int(free * _SHARE_OF_GPU / per_row)))
+    if torch.device(prepared.device).type == "cuda":
+        measured = _measured(prepared, prompt_length, max_new_tokens)
+        fitting = [torch.cuda.mem_get_info(gpu)[0] * _SHARE_OF_GPU / per_row for gpu, per_row in measured.items()]
+        return max(1, min(_LARGEST_BATCH_ON_GPU, int(min(fitting))))
     per_row = _estimated(prepared.model, prompt_length, max_new_tokens)
     return max(1, min(_LARGEST_BATCH_ON_CPU, int(free_host_memory() * _SHARE_OF_CPU / per_row)))
 
 
-def _measured(prepared: TaskModel, prompt_length: int, max_new_tokens: int) -> int:
+def _measured(prepared: TaskModel, prompt_length: int, max_new_tokens: int) -> dict[Any, int]:
+    """GPU → bytes that a row takes there, at most; more than there can be where a row does not fit."""
     import torch
 
     from samplers import ConfidenceScheduler, generate
 
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    prompt = torch.full((1, prompt_length), prepared.tokenizer.eos_token_id, device=prepared.device)
-    fits = True
+    def decode_row() -> None:
+        prompt = torch.full((1, prompt_length), prepared.tokenizer.eos_token_id, device=prepared.device)
+        # Most rows of a batch are padded, and then attention takes a mask, which takes memory.
+        mask = torch.ones_like(prompt)
+        mask[:, : min(1, prompt_length - 1)] = 0
+        generate(
+            prepared.model,
+            prompt,
+            attention_mask=mask,
+            mask_token_id=prepared.model.mask_token_id,
+            scheduler=ConfidenceScheduler(k=max_new_tokens),
+            max_new_tokens=max_new_tokens,
+        )
+
+    gpus = _gpus(prepared)
+    taken: dict[Any, int] = {}
     try:
-        generate(prepared.model, prompt, scheduler=ConfidenceScheduler(k=max_new_tokens), max_new_tokens=max_new_tokens)
+        # The first time, libraries set memory aside that they keep, however many rows follow.
+        decode_row()
+        before = {gpu: torch.cuda.memory_allocated(gpu) for gpu in gpus}
+        for gpu in gpus:
+            torch.cuda.reset_peak_memory_stats(gpu)
+        decode_row()
+        taken = {gpu: max(torch.cuda.max_memory_allocated(gpu) - before[gpu], 1) for gpu in gpus}
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        fits = False
-    peak = torch.cuda.max_memory_allocated() - before
     torch.cuda.empty_cache()
     # What does not fit alone is tried alone, and refused there with the reason.
-    return max(peak, 1) if fits else sys.maxsize
+    return taken or dict.fromkeys(gpus, sys.maxsize)
+
+
+def _gpus(prepared: TaskModel) -> list[Any]:
+    """Where prompts go, and where weights lie."""
+    import torch
+
+    devices = [torch.device(prepared.device)]
+    if isinstance(prepared.model, torch.nn.Module):
+        devices += [parameter.device for parameter in prepared.model.parameters()]
+    return list(dict.fromkeys(device for device in devices if device.type == "cuda"))
 
 
 def _estimated(model: Any, prompt_length: int, max_new_tokens: int) -> int:

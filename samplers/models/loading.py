@@ -130,6 +130,9 @@ def _load_family(
 ) -> DiffusionLanguageModel:
     model, files, tensors = _planned(family, source, config)
     dtype = dtype or _dtype(config.get("dtype", config.get("torch_dtype"))) or files[0].dtype or torch.float32
+    if tensors.tied:
+        # Already now, so that both go to the same device.
+        model.lm_head.weight = model.model.embed_tokens.weight
     placement = place(model, dtype=dtype, device=device, device_map=device_map, quantization_config=quantization_config)
     stream(files, tensors, model, dtype=dtype, device_of=placement.device_of, finish=placement.finish)
     if tensors.tied:

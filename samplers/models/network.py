@@ -25,6 +25,10 @@ class DenoiserOutput:
     logits: Tensor
     past_key_values: Any = None
 
+    def to(self, device: torch.device, **options: Any) -> DenoiserOutput:
+        """The logits on another device, by which accelerate brings them back to where the token ids are."""
+        return DenoiserOutput(self.logits.to(device, **options), self.past_key_values)
+
 
 @dataclass
 class SpecialTokens:
@@ -188,8 +192,8 @@ class DiffusionLanguageModel(nn.Module):
     def _rows(self, hidden: Tensor, keep: int | Tensor | None, aligned: bool) -> Tensor:
         shift = self.shift if aligned else 0
         if isinstance(keep, Tensor):
-            # Row 0 of a shifted model is all there is for token 0.
-            return hidden.index_select(1, (keep - shift).clamp(min=0) if shift else keep)
+            # Row 0 of a shifted model is all there is for token 0. The last layer may lie on another device.
+            return hidden.index_select(1, ((keep - shift).clamp(min=0) if shift else keep).to(hidden.device))
         if shift:
             hidden = torch.cat([hidden[:, :1], hidden[:, :-1]], dim=1)
         return hidden if not keep else hidden[:, -keep:]

@@ -38,7 +38,8 @@ def place(
     """Decide where the parameters of `model`, which lies on the meta device, will go.
 
     Raises:
-        ValueError: accelerate is needed and not installed, or the device does not exist.
+        ValueError: accelerate is needed and not installed, the device does not exist, or all devices together and the
+            host are too small.
     """
     if quantization_config is not None:
         from .quantisation import finisher
@@ -59,17 +60,12 @@ def place(
     if isinstance(device_map, str):
         if device_map != "auto":
             raise ValueError(f"device_map is {device_map!r}; it should be 'auto' or a dict from modules to devices")
-        # On the meta device parameters are float32; what counts is the dtype that they will have.
-        sizes = {name: dtype for name, _ in model.named_parameters()}
-        chosen = accelerate.infer_auto_device_map(
-            model, no_split_module_classes=model.model._no_split_modules, dtype=dtype, special_dtypes=sizes
-        )
+        chosen = _balanced(model, dtype)
     assert isinstance(chosen, dict)
+    # accelerate knows the host by its name alone.
+    chosen = {name: str(where) if isinstance(where, torch.device) else where for name, where in chosen.items()}
     devices = {
-        name: torch.device(where if isinstance(where, str) else f"cuda:{where}")
-        if not isinstance(where, torch.device)
-        else where
-        for name, where in chosen.items()
+        name: torch.device(where if isinstance(where, str) else f"cuda:{where}") for name, where in chosen.items()
     }
 
     def device_of(name: str) -> torch.device:
@@ -80,10 +76,30 @@ def place(
         return next(iter(devices.values()))
 
     def spread(filled: DiffusionLanguageModel) -> DiffusionLanguageModel:
-        accelerate.dispatch_model(filled, chosen, skip_keys=["past_key_values"])
+        # Left to itself, accelerate takes any one of a set.
+        main = next((where for where in chosen.values() if where != "cpu"), None)
+        accelerate.dispatch_model(filled, chosen, main_device=main, skip_keys=["past_key_values"])
         return filled
 
     return Placement(device_of, finish, spread)
+
+
+def _balanced(model: DiffusionLanguageModel, dtype: torch.dtype) -> dict[str, Any]:
+    """Module → device, with about as many weights on each GPU, so that each has room for activations and keys."""
+    import accelerate
+    from accelerate.utils import get_balanced_memory
+
+    options: dict[str, Any] = {
+        "no_split_module_classes": model.model._no_split_modules,
+        "dtype": dtype,
+        # On the meta device parameters are float32; what counts is the dtype that they will have.
+        "special_dtypes": {name: dtype for name, _ in model.named_parameters()},
+    }
+    room = get_balanced_memory(model, **options)
+    chosen: dict[str, Any] = accelerate.infer_auto_device_map(model, max_memory=room, **options)
+    if "disk" in chosen.values():
+        raise ValueError(f"the model does not fit into the memory of all devices and of the host together in {dtype}")
+    return chosen
 
 
 def _device(device: str | torch.device) -> torch.device:

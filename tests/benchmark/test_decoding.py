@@ -169,3 +169,36 @@ def test_the_automatic_batch_follows_the_memory(
         sizes.append(automatic_batch_size(prepared, prompt_length=300, max_new_tokens=32))
     assert sizes[0] == 32
     assert sizes[0] > sizes[1] > sizes[2] == 1
+
+
+def test_the_automatic_batch_is_what_the_fullest_gpu_holds(
+    reference: HubModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = torch.device("cuda:0"), torch.device("cuda:1")
+    free = {first: 1000, second: 600}
+    monkeypatch.setattr("benchmark.models.memory._measured", lambda *arguments: {first: 10, second: 100})
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda gpu: (free[gpu], 2000))
+    prepared = TaskModel(reference.for_task(ROWS, 32).model, reference.tokenizer, first)
+    assert automatic_batch_size(prepared, prompt_length=300, max_new_tokens=32) == 4
+    free[second] = 60
+    assert automatic_batch_size(prepared, prompt_length=300, max_new_tokens=32) == 1
+    free[second] = 1 << 40
+    assert automatic_batch_size(prepared, prompt_length=300, max_new_tokens=32) == 80
+
+
+def test_prompts_that_find_no_room_on_the_device_are_halved_too(
+    ideal: TaskModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = TaskDecoder._batch
+
+    def crowded(self: TaskDecoder, start: int, stop: int) -> Any:
+        if stop - start > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return batch(self, start, stop)
+
+    monkeypatch.setattr(TaskDecoder, "_batch", crowded)
+    made = decoder(ideal, 7)
+    found = decode(made)
+    assert made.batch_size == 3
+    monkeypatch.undo()
+    assert found == decode(decoder(ideal, 7))
