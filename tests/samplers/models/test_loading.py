@@ -413,6 +413,7 @@ def test_families_are_light_records() -> None:
         for checkpoint in family.checkpoints:
             assert checkpoint.name.count("/") == 1
             assert checkpoint.memory_gb == 2 * checkpoint.parameters
+            assert (checkpoint.licence is None) == (checkpoint.licence_source is None), "no licence without a source"
     # Every family that has something published says by which ids it is known.
     assert all(family.mask_token_id is not None for family in families if family.checkpoints)
 
