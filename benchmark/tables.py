@@ -293,7 +293,8 @@ def missing_line(summary: Summary) -> str | None:
     missing = summary.expected - len(summary.points)
     if missing == 0:
         return None
-    return f"{missing} of {_counted(summary.expected, 'setting')} missing: the run is not finished."
+    unfinished = "the run is not finished" if summary.asked is None else "not all runs are finished"
+    return f"{missing} of {_counted(summary.expected, 'setting')} missing: {unfinished}."
 
 
 def _counted(count: int, noun: str) -> str:
