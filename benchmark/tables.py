@@ -290,11 +290,10 @@ def _statistics_table(
 
 def missing_line(summary: Summary) -> str | None:
     """One line that says how many settings are missing, or None when all are there."""
-    missing = summary.expected - len(summary.points)
-    if missing == 0:
+    if (missing := summary.expected - len(summary.points)) == 0:
         return None
-    unfinished = "the run is not finished" if summary.asked is None else "not all runs are finished"
-    return f"{missing} of {_counted(summary.expected, 'setting')} missing: {unfinished}."
+    runs = "the run is" if summary.asked is None else "the runs are"
+    return f"{missing} of {_counted(summary.expected, 'setting')} missing: {runs} not finished."
 
 
 def _counted(count: int, noun: str) -> str:

@@ -94,7 +94,7 @@ def test_what_no_run_was_to_do_is_not_missing(tmp_path: Path) -> None:
     assert {model for model, _ in report.summary.means} == {"ideal"}
     next((second / "samples").rglob("*.jsonl")).unlink()
     report = write_report(first, second, output=tmp_path / "both")
-    assert report.missing_line == "1 of 9 settings missing: not all runs are finished."
+    assert report.missing_line == "1 of 9 settings missing: the runs are not finished."
 
 
 def test_a_setting_for_some_tasks_only_is_expected_on_those(tmp_path: Path) -> None:
