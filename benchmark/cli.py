@@ -39,6 +39,10 @@ def _not_empty(context: click.Context, parameter: click.Parameter, value: str | 
     return None if value is None else Path(value)
 
 
+def _none_empty(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Path, ...]:
+    return tuple(path for value in values if (path := _not_empty(context, parameter, value)) is not None)
+
+
 _temperature = click.option(
     "--temperature",
     type=click.FloatRange(min=0),
@@ -155,18 +159,30 @@ def run(
     )
 
 
-@main.command(short_help="Print the table and redraw the plots of a run.")
-@click.argument("directory", type=click.Path(), callback=_not_empty)
-def report(directory: Path) -> None:
+@main.command(short_help="Print the table and redraw the plots of a run, or of several.")
+@click.argument("directories", metavar="DIRECTORY...", nargs=-1, required=True, type=click.Path(), callback=_none_empty)
+@click.option(
+    "--output",
+    type=click.Path(),
+    callback=_not_empty,
+    help="Where the report goes; by default the run's own directory. Several runs need one.",
+)
+def report(directories: tuple[Path, ...], output: Path | None) -> None:
     """Print the table and redraw the plots of a run, from its DIRECTORY alone.
+
+    Several runs are shown in one report, their models side by side. They must have been run with the same seed,
+    temperature and number of new tokens on the same questions; what two of them have both must be the same.
 
     \b
     Example:
       parallelbench report results/my-run
+      parallelbench report results/my-run results/ideal-run --output results/both
     """
     from .commands import show_report
 
-    show_report(directory)
+    if len(directories) > 1 and output is None:
+        raise click.UsageError("several runs need a directory for their report: add --output DIRECTORY.")
+    show_report(*directories, output=output)
 
 
 @main.command(name="list", short_help="List tasks, schedulers and models.")

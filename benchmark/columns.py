@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.closed_forms import AnswerTokens
+from benchmark.merging import MergedRuns
 from benchmark.results import RunStore
 from benchmark.statistics import FloatArray
 
@@ -29,7 +30,7 @@ class Samples:
     items: list[AnswerTokens] | None
 
 
-def load_samples(store: RunStore, model: str, task: str, label: str) -> Samples | None:
+def load_samples(store: RunStore | MergedRuns, model: str, task: str, label: str) -> Samples | None:
     """The samples of one setting in the order of their ids, or None where they are absent, cut off or altered."""
     rows = store.find_samples(model, task, label)
     if rows is None:

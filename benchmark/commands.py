@@ -95,20 +95,20 @@ def _load_models(names: list[str], options: ModelOptions) -> list[BenchmarkModel
     return loaded
 
 
-def show_report(directory: Path) -> None:
-    """Write the report of a run and print its tables.
+def show_report(*directories: Path, output: Path | None = None) -> None:
+    """Write the report of a run, or of several into `output`, and print its tables.
 
     Raises:
-        ValueError: the directory holds no run.
+        ValueError: a directory holds no run, or the runs do not go into one report.
     """
     from .report import write_report
 
     console = _console()
     if console.is_terminal:
         with console.status("drawing the plots"):
-            written = write_report(directory)
+            written = write_report(*directories, output=output)
     else:
-        written = write_report(directory)
+        written = write_report(*directories, output=output)
     for part in written.renderables():
         console.print(part)
     if written.missing_line:

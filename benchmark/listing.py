@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 KINDS = ("tasks", "schedulers", "models")
+ABOUT_MODELS = """Memory is that of the weights; what a forward pass needs comes on top.
+Licences are what the model cards named when we looked; the card on the Hub decides.
+not found: on no page that we could read. apple-amlr: for research only."""
 
 
 def show_lists(what: str | None) -> None:
@@ -26,7 +29,7 @@ def show_lists(what: str | None) -> None:
                 table.add_row(*entry)
             console.print(table)
             if kind == "models":
-                console.print("Licences to the best of our knowledge: the model card on the Hub decides.")
+                console.print(ABOUT_MODELS)
 
 
 def _list(kind: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -84,7 +87,7 @@ def _models() -> list[tuple[str, str, str, str, str]]:
             family.name,
             f"{checkpoint.parameters:g} B",
             f"{checkpoint.memory_gb:.0f} GB",
-            checkpoint.licence or "not named",
+            checkpoint.licence or "not found",
         )
         for family in families()
         for checkpoint in family.checkpoints

@@ -3,65 +3,23 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from benchmark.families import Family
+from benchmark.plot_styles import LINE_STYLES, MARKER_SCALES, Curves, entry_width, legend_handles, style_of
 from benchmark.results import PLOTS, file_name, write_atomically
 from benchmark.summary import PB_SCORES, Point, Summary
-from benchmark.tables import UNFINISHED, number, setting_name
+from benchmark.tables import setting_name
 from benchmark.theory_plots import draw_panels, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
-LineStyle = Literal["-", "--", ":", "-."] | tuple[int, tuple[float, ...]]
-
-# Paul Tol's "muted" scheme, told apart by people with any common kind of colour blindness, sand darkened for white
-# paper. A method keeps colour and marker in every plot of every run.
-STYLES = {
-    "random": ("#8A8A8A", "o"),
-    "left_to_right": ("#B8A13A", ">"),
-    "confidence": ("#332288", "s"),
-    "margin": ("#5BB5DD", "D"),
-    "entropy": ("#44AA99", "v"),
-    "threshold": ("#CC3311", "*"),
-    "factor": ("#882255", "P"),
-    "rcr": ("#117733", "^"),
-    "remdm": ("#AA4499", "X"),
-}
-_MORE_STYLES = (("#000000", "h"), ("#EE7733", "p"), ("#0077BB", "d"), ("#999933", "<"), ("#CC6677", "H"))
-# More than four models are told apart by the lengths of dashes and gaps, in units of the line's width.
-_LINE_STYLES: tuple[LineStyle, ...] = (
-    "-", "--", ":", "-.", (0, (8, 2)), (0, (1, 4)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3, 3, 3)),
-)  # fmt: skip
-# Stars and crosses cover less than full shapes of the same width.
-_MARKER_SCALES = {"*": 1.6, "P": 1.3, "X": 1.2, "o": 0.9, "s": 0.9, "D": 0.85}
-_LEGEND_WIDTH = 28
 _RESERVED = ("mean", "overview")
 _DPI = 100
-
-# One per family and model: its settings that are there, with their values.
-Curves = list[tuple[Family, str, list[tuple[float | None, Point]]]]
-
-
-def style_of(family: Family, families: Sequence[Family]) -> tuple[str, str]:
-    """Colour and marker of a family: its scheduler's own for the first family of it, further ones for the others."""
-    first = next(other for other in families if other.scheduler == family.scheduler)
-    if family.scheduler in STYLES and first.name == family.name:
-        return STYLES[family.scheduler]
-    others = [
-        other.name
-        for other in families
-        if other.scheduler not in STYLES
-        or next(member for member in families if member.scheduler == other.scheduler).name != other.name
-    ]
-    return _MORE_STYLES[others.index(family.name) % len(_MORE_STYLES)]
 
 
 def plot_path(task: str) -> str:
@@ -164,11 +122,11 @@ def _curves(summary: Summary, find: Callable[[str, str], Point | None]) -> Curve
 def _draw_single(figure: Figure, summary: Summary, curves: Curves, title: str, *, mark_speeds: bool = False) -> None:
     # With several models the legend names them, and the speeds of each stand in the tables.
     speeds = mark_speeds and len(summary.models) == 1
-    handles = _handles(summary, curves, speeds=speeds)
+    handles = legend_handles(summary, curves, speeds=speeds)
     lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
     height = max(5.2, 0.14 * lines + 0.09 * len(handles) + 1.0)
     # Names of models on the Hub are long.
-    width = max(9.0, 6.75 + max(map(_entry_width, handles)))
+    width = max(9.0, 6.75 + max(map(entry_width, handles)))
     figure.clear()
     figure.set_size_inches(width, height)
     axes = figure.add_axes((0.675 / width, 0.57 / height, 5.58 / width, 1 - 1.0 / height))
@@ -206,11 +164,11 @@ def _draw_curves(axes: Axes, summary: Summary, curves: Curves, *, marker_size: f
             y,
             color=colour,
             marker=marker,
-            markersize=marker_size * _MARKER_SCALES.get(marker, 1.0),
+            markersize=marker_size * MARKER_SCALES.get(marker, 1.0),
             markeredgecolor="white" if intervals else colour,
             markeredgewidth=0.5 if intervals else 0.0,
             linewidth=2.0 if family.adaptive else 1.4,
-            linestyle=_LINE_STYLES[summary.models.index(model) % len(_LINE_STYLES)],
+            linestyle=LINE_STYLES[summary.models.index(model) % len(LINE_STYLES)],
             zorder=order,
             clip_on=False,
         )
@@ -288,44 +246,12 @@ def _mark_speeds(axes: Axes, summary: Summary) -> None:
                 axes.plot(speed, score, color=colours[name], marker="|", markersize=9, markeredgewidth=1.8, zorder=5)
 
 
-def _handles(summary: Summary, curves: Curves, *, speeds: bool = False) -> list[Line2D]:
-    """Legend entries: a line per family, with its PBx if `speeds`, and a line style per model if there are several."""
-    from matplotlib.lines import Line2D
-
-    names = {family.name for family, _, _ in curves}
-    handles = []
-    for family in summary.families:
-        if family.name in names:
-            colour, marker = style_of(family, summary.families)
-            label = _wrapped(family.name)
-            if speeds:
-                reached = summary.tokens_per_step_at.get((summary.models[0], family.name))
-                values = [UNFINISHED if reached is None else number(reached[score]) for score in PB_SCORES]
-                label += f"\n{' / '.join(values)}"
-            size = 6.0 * _MARKER_SCALES.get(marker, 1.0)
-            handles.append(Line2D([], [], color=colour, marker=marker, markersize=size, label=label))
-    if len(summary.models) > 1:
-        for model in dict.fromkeys(model for _, model, _ in curves):
-            style = _LINE_STYLES[summary.models.index(model) % len(_LINE_STYLES)]
-            handles.append(Line2D([], [], color="#222222", linestyle=style, label=_wrapped(model)))
-    return handles
-
-
-def _wrapped(name: str) -> str:
-    return "\n".join(textwrap.wrap(name, _LEGEND_WIDTH)) or name
-
-
-def _entry_width(handle: Line2D) -> float:
-    """Inches that a legend entry takes: its handle, and about 0.08 for each letter of its name."""
-    return 0.65 + 0.08 * max(map(len, str(handle.get_label()).splitlines()))
-
-
 def _draw_overview(figure: Figure, summary: Summary, drawn: list[tuple[str, Curves]]) -> None:
     columns = min(4, len(drawn))
     rows = -(-len(drawn) // columns)
     width = 3.1 * columns + 0.6
-    handles = _handles(summary, [curve for _, curves in drawn for curve in curves])
-    entries = [_entry_width(handle) for handle in handles]
+    handles = legend_handles(summary, [curve for _, curves in drawn for curve in curves])
+    entries = [entry_width(handle) for handle in handles]
     one_row = sum(entries) <= width
     legend_columns = len(handles) if one_row else max(1, int(width / max(entries)))
     legend = 0.1 + 0.22 * -(-len(handles) // legend_columns)

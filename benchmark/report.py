@@ -1,4 +1,4 @@
-"""A run's report from what is on disk alone: summary.json, summary.csv, plots, and the tables for the terminal."""
+"""The report of a run, or of several, from what is on disk alone: summary.json, summary.csv, plots, and the tables."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.families import Family
+from benchmark.merging import MergedRuns
 from benchmark.plots import write_plots
 from benchmark.results import RunStore, write_atomically
 from benchmark.summary import PB_SCORES, Oracle, Point, Summary, summarise
@@ -61,16 +62,28 @@ class Report:
         return [*(part for table in tables for part in (table, Text(""))), *map(Text, notes(self.summary))]
 
 
-def write_report(run_directory: str | Path) -> Report:
+def write_report(*run_directories: str | Path, output: str | Path | None = None) -> Report:
     """Compute and write the report of a run, finished or not; an earlier report is replaced.
 
-    Nothing but the directory is read, so that the report can be made anew on another machine. The same samples give
+    Several runs are reported as one, see `MergedRuns`; nothing is written into their directories.
+
+    Nothing but the directories is read, so that the report can be made anew on another machine. The same samples give
     the same files, byte for byte, with the same versions of the libraries.
 
+    Args:
+        run_directories: one or more.
+        output: where the report goes; None, for a single run, is the run's own directory.
+
     Raises:
-        ValueError: the directory holds no run.
+        ValueError: a directory holds no run, several runs have no `output` or do not go into one report.
     """
-    store = RunStore(run_directory)
+    store: RunStore | MergedRuns
+    if output is not None:
+        store = MergedRuns(run_directories, output)
+    elif len(run_directories) == 1:
+        store = RunStore(run_directories[0])
+    else:
+        raise ValueError("a report of several runs needs a directory of its own: name it as output")
     summary = summarise(store)
     with store.report_lock():
         json_path, csv_path = store.directory / "summary.json", store.directory / "summary.csv"
@@ -95,6 +108,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "missing": [list(key) for key in keys if key not in summary.points],
         "models": summary.models,
         "tasks": summary.tasks,
+        **({"runs": summary.settings["runs"]} if summary.asked is not None else {}),
         "signatures": summary.signatures,
         "schedulers": [_scheduler_json(summary, label) for label in summary.labels],
         "results": [

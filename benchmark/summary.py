@@ -1,4 +1,4 @@
-"""Everything that a report says about one run, computed from the samples on disk."""
+"""Everything that a report says about one run, or several read as one, computed from the samples on disk."""
 
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -10,6 +10,7 @@ import numpy as np
 from benchmark.closed_forms import item_tokens_per_step
 from benchmark.columns import Samples, load_samples
 from benchmark.families import Family, Setting, group_families
+from benchmark.merging import MergedRuns
 from benchmark.results import RunStore, model_names
 from benchmark.statistics import (
     FloatArray,
@@ -72,6 +73,7 @@ class Summary:
     complete on the task; `mean_oracles`, the mean of `oracles` over the tasks, has (model, family).
     `order_preference` has (model, task, scheduler). `lengths` has task → the length of each of its questions.
     `signatures` has name → what scores of text come from, more than one where not all settings say the same.
+    `asked` is None where every model is run on every task; else it has the keys of `points` that are wanted.
     """
 
     settings: dict[str, Any]
@@ -87,6 +89,7 @@ class Summary:
     order_preference: dict[tuple[str, str, str], float] = field(default_factory=dict)
     lengths: dict[str, list[int]] = field(default_factory=dict)
     signatures: dict[str, list[str]] = field(default_factory=dict)
+    asked: frozenset[tuple[str, str, str]] | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -101,7 +104,7 @@ class Summary:
             for model in self.models
             for task in self.tasks
             for label in self.labels
-            if settings[label].runs_on(task)
+            if settings[label].runs_on(task) and (self.asked is None or (model, task, label) in self.asked)
         ]
 
     @property
@@ -118,11 +121,11 @@ class Summary:
         return next(family for family in self.families for setting in family.settings if setting.label == label)
 
 
-def summarise(store: RunStore) -> Summary:
+def summarise(store: RunStore | MergedRuns) -> Summary:
     """Read the samples of a run and compute what its report says; settings not on disk, or damaged, are left out.
 
     Raises:
-        ValueError: the directory holds no run.
+        ValueError: the directory holds no run, or two runs have different samples of one setting.
     """
     settings = store.read_settings()
     seed = settings.get("seed")
@@ -132,6 +135,7 @@ def summarise(store: RunStore) -> Summary:
         models=model_names(settings),
         tasks=list(settings["tasks"]),
         families=group_families(settings["schedulers"]),
+        asked=store.keys if isinstance(store, MergedRuns) else None,
     )
     keys = summary.setting_keys()
     for model in summary.models:

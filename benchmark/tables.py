@@ -290,10 +290,10 @@ def _statistics_table(
 
 def missing_line(summary: Summary) -> str | None:
     """One line that says how many settings are missing, or None when all are there."""
-    missing = summary.expected - len(summary.points)
-    if missing == 0:
+    if (missing := summary.expected - len(summary.points)) == 0:
         return None
-    return f"{missing} of {_counted(summary.expected, 'setting')} missing: the run is not finished."
+    runs = "the run is" if summary.asked is None else "the runs are"
+    return f"{missing} of {_counted(summary.expected, 'setting')} missing: {runs} not finished."
 
 
 def _counted(count: int, noun: str) -> str:

@@ -34,6 +34,8 @@ _QWEN = {
 _IDS = {"mask_token_id": 63}
 _EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2}
 
+#: A prompt for the tiny models.
+IDS = torch.tensor([[3, 1, 4, 1, 63, 9, 2, 6]])
 #: A config.json of each family, as small as it gets.
 TINY_CONFIGS: dict[str, dict[str, Any]] = {
     "llada": {
@@ -158,6 +160,11 @@ def write_checkpoint(
         index_file = {"metadata": {}, "weight_map": weight_map}
         (directory / "model.safetensors.index.json").write_text(json.dumps(index_file))
     return directory
+
+
+def written(tmp_path: Path, name: str, *, config: dict[str, Any] | None = None, **options: Any) -> Path:
+    """A tiny checkpoint of the family `name` in `tmp_path / name`; `options` are those of `write_checkpoint`."""
+    return write_checkpoint(tmp_path / name, TINY_CONFIGS[name] | (config or {}), **options)
 
 
 def _tensors(config: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:

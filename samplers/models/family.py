@@ -16,20 +16,22 @@ Attention = Literal["full", "block_causal", "prompt_first"]
 class PublishedCheckpoint:
     """A checkpoint that people can download.
 
-    Sizes are worked out from the dimensions of the models; LLaDA2-flash's is its publisher's. Checked against copies of
-    the model cards or the publisher's announcement: the licences of Fast-dLLM v2 and LLaDA2.x. Not checked: those of
-    the others (MIT is what LLaDA's code is under; a proposed card of DiffuCoder-7B-cpGRPO says apache-2.0). The model
-    card on the Hub decides.
+    Sizes are worked out from the dimensions of the models, and agree with the published files where we could read how
+    large those are (not of LLaDA2-flash: its publisher says 100). Licences are what the model card said in the copy
+    that `licence_source` names. The card on the Hub decides, and may change: DiffuCoder's said "unknown" at first, and
+    LLaDA-8B-Instruct's apache-2.0.
 
     Attributes:
         name: its repository on the Hub.
         parameters: how many, in billions.
-        licence: identifier on its model card; None where the card names none.
+        licence: identifier on its model card; None where no page that we could read names one.
+        licence_source: where the licence was read; None together with it.
     """
 
     name: str
     parameters: float
-    licence: str | None
+    licence: str | None = None
+    licence_source: str | None = None
 
     @property
     def memory_gb(self) -> float:

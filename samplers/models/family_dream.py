@@ -31,11 +31,14 @@ FAMILY = Family(
     shift=1,
     paper="arXiv 2508.15487",
     checkpoints=(
-        PublishedCheckpoint("Dream-org/Dream-v0-Instruct-7B", 7.6, "apache-2.0"),
-        PublishedCheckpoint("Dream-org/Dream-v0-Base-7B", 7.6, "apache-2.0"),
-        PublishedCheckpoint("apple/DiffuCoder-7B-Base", 7.6, None),
-        PublishedCheckpoint("apple/DiffuCoder-7B-Instruct", 7.6, None),
-        PublishedCheckpoint("apple/DiffuCoder-7B-cpGRPO", 7.6, None),
+        PublishedCheckpoint(
+            "Dream-org/Dream-v0-Instruct-7B", 7.6, "apache-2.0", "model card, as copied to autoprogrammer/dream_rcr"
+        ),
+        PublishedCheckpoint("Dream-org/Dream-v0-Base-7B", 7.6),
+        # Apple's licence for research: it allows no other use, of the models or of what is made from them.
+        PublishedCheckpoint("apple/DiffuCoder-7B-Base", 7.6, "apple-amlr", "model card, revision a2c3305"),
+        PublishedCheckpoint("apple/DiffuCoder-7B-Instruct", 7.6, "apple-amlr", "model card, revision 4fdd458"),
+        PublishedCheckpoint("apple/DiffuCoder-7B-cpGRPO", 7.6, "apple-amlr", "model card, revision 98bc42b"),
     ),
     blueprint=blueprint,
 )

@@ -31,8 +31,10 @@ FAMILY = Family(
     shift=1,
     paper="arXiv 2509.26328",
     checkpoints=(
-        PublishedCheckpoint("Efficient-Large-Model/Fast_dLLM_v2_1.5B", 1.5, "apache-2.0"),
-        PublishedCheckpoint("Efficient-Large-Model/Fast_dLLM_v2_7B", 7.6, "apache-2.0"),
+        PublishedCheckpoint(
+            "Efficient-Large-Model/Fast_dLLM_v2_1.5B", 1.5, "apache-2.0", "model card, revision da56081"
+        ),
+        PublishedCheckpoint("Efficient-Large-Model/Fast_dLLM_v2_7B", 7.6, "apache-2.0", "model card, revision 0858c80"),
     ),
     blueprint=blueprint,
 )

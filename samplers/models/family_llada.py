@@ -75,9 +75,10 @@ FAMILY = Family(
     block_length=None,
     paper="arXiv 2502.09992",
     checkpoints=(
-        PublishedCheckpoint("GSAI-ML/LLaDA-8B-Instruct", 8.0, "mit"),
-        PublishedCheckpoint("GSAI-ML/LLaDA-8B-Base", 8.0, "mit"),
-        PublishedCheckpoint("GSAI-ML/LLaDA-1.5", 8.0, "mit"),
+        PublishedCheckpoint("GSAI-ML/LLaDA-8B-Instruct", 8.0, "mit", "model card, revision 9275bf8"),
+        PublishedCheckpoint("GSAI-ML/LLaDA-8B-Base", 8.0, "mit", "model card, revision ce71e3c"),
+        # The two before are under mit, and so is LLaDA's code; that says nothing about this one.
+        PublishedCheckpoint("GSAI-ML/LLaDA-1.5", 8.0),
     ),
     blueprint=blueprint,
 )

@@ -80,10 +80,10 @@ FAMILY = Family(
     block_length=32,
     paper="arXiv 2512.15745",
     checkpoints=(
-        PublishedCheckpoint("inclusionAI/LLaDA2.0-mini", 16.3, "apache-2.0"),
-        PublishedCheckpoint("inclusionAI/LLaDA2.0-flash", 103.0, "apache-2.0"),
-        PublishedCheckpoint("inclusionAI/LLaDA2.1-mini", 16.3, "apache-2.0"),
-        PublishedCheckpoint("inclusionAI/LLaDA2.1-flash", 103.0, "apache-2.0"),
+        PublishedCheckpoint("inclusionAI/LLaDA2.0-mini", 16.3, "apache-2.0", "licence tag on its page"),
+        PublishedCheckpoint("inclusionAI/LLaDA2.0-flash", 103.0, "apache-2.0", "licence tag on its page"),
+        PublishedCheckpoint("inclusionAI/LLaDA2.1-mini", 16.3, "apache-2.0", "licence tag on its page"),
+        PublishedCheckpoint("inclusionAI/LLaDA2.1-flash", 103.0, "apache-2.0", "licence tag on its page"),
     ),
     blueprint=blueprint,
 )

@@ -68,8 +68,10 @@ FAMILY = Family(
     block_length=None,
     paper="arXiv 2509.24389",
     checkpoints=(
-        PublishedCheckpoint("inclusionAI/LLaDA-MoE-7B-A1B-Instruct", 7.4, "apache-2.0"),
-        PublishedCheckpoint("inclusionAI/LLaDA-MoE-7B-A1B-Base", 7.4, "apache-2.0"),
+        PublishedCheckpoint(
+            "inclusionAI/LLaDA-MoE-7B-A1B-Instruct", 7.4, "apache-2.0", "model card, proposed revision 73cbca4"
+        ),
+        PublishedCheckpoint("inclusionAI/LLaDA-MoE-7B-A1B-Base", 7.4, "apache-2.0", "model card, revision 25d89c2"),
     ),
     blueprint=blueprint,
 )

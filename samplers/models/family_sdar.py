@@ -37,12 +37,12 @@ FAMILY = Family(
     block_length=4,
     paper="arXiv 2510.06303",
     checkpoints=(
-        PublishedCheckpoint("JetLM/SDAR-1.7B-Chat", 2.0, "apache-2.0"),
-        PublishedCheckpoint("JetLM/SDAR-4B-Chat", 4.4, "apache-2.0"),
-        PublishedCheckpoint("JetLM/SDAR-8B-Chat", 8.2, "apache-2.0"),
-        PublishedCheckpoint("Gen-Verse/TraDo-4B-Instruct", 4.4, "mit"),
-        PublishedCheckpoint("Gen-Verse/TraDo-8B-Instruct", 8.2, "mit"),
-        PublishedCheckpoint("Gen-Verse/TraDo-8B-Thinking", 8.2, "mit"),
+        PublishedCheckpoint("JetLM/SDAR-1.7B-Chat", 2.0, "apache-2.0", "licence tag on its page"),
+        PublishedCheckpoint("JetLM/SDAR-4B-Chat", 4.4, "apache-2.0", "licence tag on its page"),
+        PublishedCheckpoint("JetLM/SDAR-8B-Chat", 8.2, "apache-2.0", "licence tag on its page"),
+        PublishedCheckpoint("Gen-Verse/TraDo-4B-Instruct", 4.4, "mit", "model card, revision d350259"),
+        PublishedCheckpoint("Gen-Verse/TraDo-8B-Instruct", 8.2, "mit", "model card, revision ac1d5b6"),
+        PublishedCheckpoint("Gen-Verse/TraDo-8B-Thinking", 8.2),
     ),
     blueprint=blueprint,
 )

@@ -131,3 +131,14 @@ def test_the_list_of_models_names_families_sizes_licences_and_memory(here: Path)
     (line,) = [line for line in shown.splitlines() if line.strip().startswith("reference")]
     assert f"{(reference.parameters() or 0) / 1e6:.1f} M" in line
     assert "Efficient-Large-Model/Fast_dLLM_v2_7B" in shown, "no name is cut"
+
+
+def test_the_list_of_models_tells_a_licence_for_research_and_one_that_was_not_found(here: Path) -> None:
+    shown = call("list", "models").stdout
+    licences = {line.split()[0]: line.split()[-1] for line in shown.splitlines() if "/" in line and " GB " in line}
+    assert licences["apple/DiffuCoder-7B-cpGRPO"] == "apple-amlr"
+    assert licences["Gen-Verse/TraDo-8B-Instruct"] == "mit"
+    assert "apple-amlr: for research only" in shown
+    (line,) = [line for line in shown.splitlines() if line.strip().startswith("GSAI-ML/LLaDA-1.5")]
+    assert line.rstrip().endswith("not found")
+    assert "not found: on no page" in shown

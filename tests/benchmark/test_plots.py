@@ -6,10 +6,9 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
-from example_run import default_schedulers, scheduler, write_run
+from example_run import scheduler, write_run
 
-from benchmark.families import group_families
-from benchmark.plots import STYLES, plot_path, style_of, write_plots
+from benchmark.plots import plot_path, write_plots
 from benchmark.summary import summarise
 
 SMALL = [
@@ -121,26 +120,6 @@ def test_eight_models_with_long_names_are_told_apart_and_none_is_cut(tmp_path: P
     curves = [line for line in drawn_axes[0]["lines"] if len(line.get_xdata()) > 1]
     assert len({(line.get_color(), str(line._dash_pattern)) for line in curves}) == 16
     assert max(edge for figure in drawn_axes for edge in figure["legend_edges"]) <= 1
-
-
-def test_every_scheduler_keeps_its_own_style() -> None:
-    families = group_families(default_schedulers())
-    assert {family.name: style_of(family, families) for family in families} == STYLES
-    assert len({colour for colour, _ in STYLES.values()}) == len({marker for _, marker in STYLES.values()}) == 9
-    assert style_of(families[3], [families[3]]) == STYLES["margin"], "whatever else is in the run"
-
-
-def test_second_families_and_unknown_schedulers_get_styles_of_their_own() -> None:
-    families = group_families(
-        [
-            scheduler("threshold", "threshold", 0.9, score="confidence"),
-            scheduler("threshold", "threshold", 0.9, score="margin"),
-            scheduler("mine", "k", 1),
-        ]
-    )
-    styles = [style_of(family, families) for family in families]
-    assert styles[0] == STYLES["threshold"]
-    assert len(set(styles)) == 3
 
 
 def test_tasks_called_like_a_plot_of_ours_do_not_overwrite_it() -> None:
