@@ -13,6 +13,9 @@ from .scoring import Cell, Scores
 from .training import LOG, read_log
 
 TEMPLATE = Path(__file__).resolve().with_name("card.md")
+# Columns of the tables: head → label of a setting → what is written of it into the head.
+_ORDERS = {f"{order} order, k =": {f"{order}(k={k})": str(k) for k in QUOTAS} for order in ("confidence", "random")}
+_THRESHOLDS = {"threshold": {f"threshold(threshold={value})": str(value) for value in THRESHOLDS}}
 _FRONT_MATTER = """\
 ---
 license: apache-2.0
@@ -118,21 +121,32 @@ def _train_command(step: int, training: Mapping[str, Any]) -> str:
 
 
 def _curves(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
-    labels = {order: [f"{order}(k={k})" for k in QUOTAS] for order in ("confidence", "random")}
+    numbers = {f"`{task}`": {label: _number(cell) for label, cell in cells.items()} for task, cells in tasks.items()}
+    return _series("task", numbers, _ORDERS) or "Neither order was evaluated."
+
+
+def _series(first: str, rows: Mapping[str, Mapping[str, str]], columns: Mapping[str, Mapping[str, str]]) -> str:
+    """A table with several numbers to a cell; empty without any.
+
+    Args:
+        first: the head of the first column.
+        rows: head of a row → label of a setting → its number.
+        columns: head of a column → label of a setting → what is written of it into the head.
+    """
     used = {
-        order: [label for label in several if any(label in cells for cells in tasks.values())]
-        for order, several in labels.items()
+        head: found
+        for head, labels in columns.items()
+        if (found := {label: name for label, name in labels.items() if any(label in row for row in rows.values())})
     }
-    used = {order: several for order, several in used.items() if several}
     if not used:
-        return "Neither order was evaluated."
-    quotas = {order: " / ".join(label.partition("k=")[2].rstrip(")") for label in used[order]) for order in used}
-    head = " | ".join(f"{order} order, k = {quotas[order]}" for order in used)
-    rows = [
-        f"| `{task}` | " + " | ".join(" ".join(_number(cells.get(label)) for label in used[order]) for order in used)
-        for task, cells in tasks.items()
+        return ""
+    heads = [f"{head} {' / '.join(labels.values())}" for head, labels in used.items()]
+    cells = [
+        [name, *(" ".join(row.get(label, "–") for label in labels) for labels in used.values())]
+        for name, row in rows.items()
     ]
-    return "\n".join([f"| task | {head} |", "|" + "---|" * (len(used) + 1), *(f"{row} |" for row in rows)])
+    head, *lines = (f"| {' | '.join(line)} |" for line in ([first, *heads], *cells))
+    return "\n".join([head, "|" + "---|" * (len(heads) + 1), *lines])
 
 
 def _thresholds(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
@@ -149,16 +163,16 @@ def _thresholds(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
 
 
 def _texts(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
-    """Text tasks under two settings, with what the metric says of them without a verdict on grammar, or with one."""
-    if not tasks:
-        return "The text tasks were not evaluated."
-    lines = ["Text tasks:", "", "| task | setting | averages in percent |", "|---|---|---|"]
+    """What the metric says of texts, one row for each of its averages; few of them need no grammar checker."""
+    rows: dict[str, dict[str, str]] = {}
     for task, cells in tasks.items():
         for label, cell in cells.items():
-            parts = {"headline": cell.score, **cell.parts} if cell.score is not None else dict(cell.parts)
-            listed = ", ".join(f"{key} {value:.0f}" for key, value in parts.items() if value is not None)
-            lines.append(f"| `{task}` | {label} | {listed or 'no score without a grammar checker'} |")
-    return "\n".join(lines)
+            for part, value in cell.parts.items():
+                rows.setdefault(f"`{task}`, {part}", {})[label] = f"{value:.0f}"
+    missing = [f"`{task}`" for task, cells in tasks.items() if not any(cell.parts for cell in cells.values())]
+    table = _series("task and average", rows, {**_ORDERS, **_THRESHOLDS})
+    without = f"Without a grammar checker there are no scores of {' and '.join(missing)}." if missing else ""
+    return "\n\n".join(part for part in (table, without) if part) or "The text tasks were not evaluated."
 
 
 def _ideal(scores: Scores) -> str:

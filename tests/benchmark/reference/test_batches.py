@@ -1,9 +1,17 @@
 """Batches depend on seed and number alone, and hold what they say they hold."""
 
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
+from support import ROOT
 
 from benchmark.reference.batches import PROMPT_LENGTHS, WINDOWS, BatchMaker, BatchShape, Group, batches_ahead
+from benchmark.reference.masking import draw_masks
 from benchmark.reference.tokenizer import ASSISTANT, END, MASK, load_backend
 
 from .conftest import HUB_MODEL
@@ -72,3 +80,73 @@ def test_of_a_prompt_only_the_examples_answer_is_hidden() -> None:
 def test_unequal_groups_are_refused() -> None:
     with pytest.raises(ValueError, match="10 prompts"):
         BatchShape(prompts=10, groups=3)
+
+
+@pytest.mark.parametrize("shape", [{"prompts": 0}, {"prompts": -4}, {"answers": 0}])
+def test_empty_batches_are_refused(shape: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="give at least 1 of each"):
+        BatchShape(**shape)
+
+
+def test_commas_of_a_text_are_hidden_like_any_other_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[np.ndarray] = []
+
+    def noted(random: np.random.Generator, is_separator: np.ndarray) -> np.ndarray:
+        asked.append(is_separator)
+        return draw_masks(random, is_separator)
+
+    monkeypatch.setattr("benchmark.reference.batches.draw_masks", noted)
+    maker = BatchMaker(HUB_MODEL, BatchShape(prompts=120, groups=1, answers=2), seed=4)
+    (group,) = maker.make(0)
+    separators = asked[0].any(axis=1).reshape(120, 2)
+    texts = np.isin(group.tasks, list(maker.mixture.texts))
+    assert texts.sum() > 5
+    assert not separators[texts].any()
+    assert separators[~texts].all()
+
+
+_PARENT = """
+import os, sys
+from pathlib import Path
+from benchmark.reference.batches import BatchShape, batches_ahead
+if __name__ == "__main__":
+    shape = BatchShape(prompts=4, groups=2, answers=1)
+    with batches_ahead(Path(sys.argv[1]), shape, 0, 0, 10_000, workers=1, ahead=1, folder=Path(sys.argv[2])) as batches:
+        next(batches)
+        import multiprocessing
+        print(multiprocessing.active_children()[0].pid, flush=True)
+        os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(_PARENT)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, str(script), str(HUB_MODEL), str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    worker = int(done.stdout)
+    deadline = time.monotonic() + 20
+    while _alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _alive(worker)
+    # What it has left is removed by the next that trains there.
+    assert list(folder.glob("batches-*"))
+    with batches_ahead(HUB_MODEL, SHAPE, 5, 0, 1, workers=1, folder=folder) as batches:
+        assert len(list(batches)) == 1
+    assert not list(folder.glob("batches-*"))
+
+
+def _alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from benchmark.reference.checkpoints import find_checkpoints, load_checkpoint, save_checkpoint
-from benchmark.reference.training import LOG, Piece, Trainer, TrainingConfig, read_log
+from benchmark.reference.training import LOG, Piece, Trainer, TrainingConfig, cut_log, read_log
 
 
 def _train(config, directory, output, **piece) -> bool:
@@ -48,6 +48,63 @@ def test_other_settings_than_those_of_the_checkpoint_are_refused(config, directo
     _train(config, directory, tmp_path, steps=1)
     with pytest.raises(ValueError, match="seed=0, not 1"):
         Trainer(replace(config, seed=1), directory, tmp_path, Piece())
+
+
+@pytest.mark.slow
+def test_two_trainers_do_not_share_a_directory(config, directory, tmp_path) -> None:
+    first, second = (Trainer(config, directory, tmp_path, Piece(log_every=2)) for _ in range(2))
+    refused = []
+
+    def while_the_first_is_at_work(line: str) -> None:
+        with pytest.raises(ValueError, match="another process is training into this directory") as error:
+            second.run(report=lambda line: None)
+        refused.append(error)
+
+    first.run(report=while_the_first_is_at_work)
+    assert len(refused) == 3
+    # It goes on from where the first has come to, which is the end.
+    assert second.run(report=lambda line: None)
+    assert [entry["step"] for entry in read_log(tmp_path / LOG)[1]] == [2, 4, 6]
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_leaves_one_line_per_step_in_the_log(config, directory, tmp_path) -> None:
+    _train(config, directory, tmp_path, steps=2)
+    with (tmp_path / LOG).open("a") as file:
+        file.write('{"step": 4, "loss": 1.0}\n{"step": 6, "lo')
+    assert _train(config, directory, tmp_path)
+    pieces, steps = read_log(tmp_path / LOG)
+    assert [entry["step"] for entry in steps] == [2, 4, 6]
+    assert [piece["begins_at"] for piece in pieces] == [0, 2]
+
+
+def test_a_log_is_cut_back_to_a_step(tmp_path) -> None:
+    path = tmp_path / LOG
+    cut_log(path, 3)
+    assert not path.exists()
+    path.write_text('{"begins_at": 0, "config": {}}\n{"step": 3, "loss": 2.0}\n{"step": 4, "loss": 1.0}\n{"st')
+    cut_log(path, 3)
+    assert read_log(path) == ([{"begins_at": 0, "config": {}}], [{"step": 3, "loss": 2.0}])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 0, "decay": 0}, "0 steps: give at least 1"),
+        ({"steps": 5, "decay": 6}, "6 of decay do not fit into 5"),
+        ({"decay": -1}, "-1 of decay do not fit"),
+        ({"warmup": -2}, "-2 steps of warm-up"),
+    ],
+)
+def test_schedules_that_do_not_fit_are_refused(settings, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig(**settings)
+
+
+def test_a_torch_without_muon_is_one_line(config, directory, tmp_path, monkeypatch) -> None:
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(ValueError, match=r"has no Muon optimizer; training needs torch 2\.9 or newer"):
+        Trainer(config, directory, tmp_path, Piece())
 
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:
