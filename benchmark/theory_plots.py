@@ -112,6 +112,11 @@ def _draw_panel(axes: Axes, summary: Summary, panel: Panel) -> None:
         style = "--" if form.greedy else "-"
         for run in _unbroken(form):
             axes.plot(*zip(*run, strict=True), color="black", linestyle=style, linewidth=1.3, zorder=2)
+            if len(run) == 1:
+                # A line of one point cannot be seen: a piece of one, over what was measured there.
+                axes.plot(
+                    *run[0], color="black", marker="_", markersize=14, markeredgewidth=1.8, zorder=5, clip_on=False
+                )
         x, y = zip(*[(x, accuracy) for _, x, accuracy in form.points], strict=True)
         size = 0.0 if panel.scheduler == "threshold" else 3.0
         axes.plot(x, y, color="black", linestyle="none", marker=".", markersize=size, zorder=2)

@@ -1,5 +1,6 @@
 """Closed forms beside measured scores: what a curve says, and where measured points are put."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from benchmark.report import write_report
 from benchmark.results import RunStore
 from benchmark.summary import summarise
 from benchmark.theory import closed_form
-from benchmark.theory_plots import panels
+from benchmark.theory_plots import draw_panels, panels
 
 
 def test_a_curve_is_the_mean_over_the_questions() -> None:
@@ -86,6 +87,19 @@ def test_a_report_draws_measured_and_closed_form_where_the_speed_matters(tmp_pat
         assert [model for model, _ in panel.measured] == ["ideal", "mine"]
     assert [x for x, _ in drawn[0].measured[0][1]] == pytest.approx([6 / 32, 6 / 8, 3])
     assert [x for x, _ in drawn[1].measured[0][1]] == [0.9]
+
+
+def test_a_closed_form_that_is_known_at_single_speeds_can_be_seen(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    summary = summarise(write_shuffles(tmp_path))
+    panel = panels(summary, "waiting_line_shuffle")[0]
+    alone = replace(panel.forms[0], points=((1.0, 1.0, 100.0), (16.0, 16.0, 0.0), (17.0, 17.0, 0.0)))
+    figure = Figure()
+    draw_panels(figure, summary, "waiting_line_shuffle", [replace(panel, forms=(alone,))])
+    (axes,) = figure.axes
+    dashes = [line for line in axes.get_lines() if line.get_marker() == "_"]
+    assert [line.get_xydata().tolist() for line in dashes] == [[[1.0, 100.0]]]
 
 
 def test_runs_that_did_not_count_tokens_of_items_have_no_such_points(tmp_path: Path) -> None:
