@@ -10,8 +10,10 @@ import click
 from hub_dataset.commands import OneLineErrors
 
 HUB_MODEL = Path(__file__).resolve().parent.parent.parent / "hub_model"
-# Of a run of 9,000 steps.
+# Of a run of 8,000 steps.
 DECAY, WARMUP = 3_500, 300
+# As many as keep a GPU busy.
+WORKERS = 12
 _directory = click.option(
     "--model", "directory", type=click.Path(path_type=Path), default=HUB_MODEL, help="Directory of the model."
 )
@@ -71,7 +73,11 @@ def tokenizer(directory: Path, names: int) -> None:
 @click.option(
     "--checkpoint-every", type=_at_least_0, default=1000, show_default=True, help="Steps between checkpoints."
 )
-@click.option("--workers", type=_at_least_0, default=0, show_default=True, help="Processes that make batches.")
+@click.option(
+    "--workers",
+    type=_at_least_0,
+    help=f"Processes that make batches; by default none for a CPU, else one for each core but two, {WORKERS} at most.",
+)
 @click.option("--log-every", type=_at_least_1, default=100, show_default=True)
 def train(
     directory: Path,
@@ -87,7 +93,7 @@ def train(
     minutes: float | None,
     piece: int | None,
     checkpoint_every: int,
-    workers: int,
+    workers: int | None,
     log_every: int,
 ) -> None:
     """Train the model; called again with the same output directory, it goes on from the last checkpoint."""
@@ -112,6 +118,8 @@ def train(
         seed=seed,
         shape=BatchShape(prompts=batch, groups=groups),
     )
+    if workers is None:
+        workers = 0 if device == "cpu" else max(1, min(WORKERS, (os.cpu_count() or 1) - 2))
     how = Piece(device, minutes, piece, checkpoint_every, workers, log_every)
     complete = Trainer(config, directory, output, how).run(click.echo)
     click.echo(f"{directory}: the model is trained" if complete else f"{output}: stopped; call again to go on")
