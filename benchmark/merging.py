@@ -26,13 +26,23 @@ class MergedRuns:
             output: where the report goes; made when it is written.
 
         Raises:
-            ValueError: a directory holds no run, `output` holds one, or two runs differ in what they must share: the
-                seed, the temperature, the number of new tokens, the questions of a task, and whatever bears one name.
+            ValueError: a directory holds no run, `output` holds one or lies in one of these, or two runs differ in what
+                they must share: the seed, the temperature, the number of new tokens, the questions of a task, and
+                whatever bears one name.
         """
         self.directory = Path(output)
         if (self.directory / SETTINGS).exists():
-            raise ValueError(f"{self.directory} holds a run; choose another directory for a report of several")
-        self._runs = [RunStore(directory) for directory in directories]
+            raise ValueError(f"{self.directory} holds a run; choose another directory for this report")
+        # One that is named twice is read once.
+        runs: dict[Path, RunStore] = {}
+        for directory in directories:
+            runs.setdefault(Path(directory).resolve(), RunStore(directory))
+        self._runs = list(runs.values())
+        surrounding = next((runs[path] for path in self.directory.resolve().parents if path in runs), None)
+        if surrounding is not None:
+            raise ValueError(
+                f"{self.directory} lies in the run {surrounding.directory}; choose another directory for this report"
+            )
         self._settings = [run.read_settings() for run in self._runs]
         self._keys = [_keys(settings) for settings in self._settings]
         self._check()

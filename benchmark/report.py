@@ -72,16 +72,17 @@ def write_report(*run_directories: str | Path, output: str | Path | None = None)
 
     Args:
         run_directories: one or more.
-        output: where the report goes; None, for a single run, is the run's own directory.
+        output: where the report goes, outside of the runs; None, for a single run, is the run's own directory.
 
     Raises:
         ValueError: a directory holds no run, several runs have no `output` or do not go into one report.
     """
     store: RunStore | MergedRuns
-    if output is not None:
-        store = MergedRuns(run_directories, output)
-    elif len(run_directories) == 1:
+    own = len(run_directories) == 1 and (output is None or Path(output).resolve() == Path(run_directories[0]).resolve())
+    if own:
         store = RunStore(run_directories[0])
+    elif output is not None:
+        store = MergedRuns(run_directories, output)
     else:
         raise ValueError("a report of several runs needs a directory of its own: name it as output")
     summary = summarise(store)

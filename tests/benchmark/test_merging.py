@@ -183,6 +183,33 @@ def test_the_report_does_not_go_into_a_run_or_a_file(runs: list[Path], tmp_path:
         write_report(runs[0], tmp_path / "nowhere", output=tmp_path / "both")
 
 
+@pytest.mark.parametrize("inside", ["deeper", "samples", "plots/more", "../second/report"])
+def test_the_report_does_not_go_into_a_directory_of_a_run(runs: list[Path], tmp_path: Path, inside: str) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    output = runs[0] / inside
+    run = runs[1] if ".." in inside else runs[0]
+    with pytest.raises(ValueError, match=re.escape(f"{output} lies in the run {run}; choose another directory")):
+        write_report(*runs, output=output)
+    (tmp_path / "link").symlink_to(runs[0])
+    with pytest.raises(ValueError, match="lies in the run"):
+        write_report(*runs, output=tmp_path / "link" / "deeper")
+    (tmp_path / "link").unlink()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_run_that_is_named_twice_is_read_once(runs: list[Path], tmp_path: Path) -> None:
+    again = runs[0] / ".." / runs[0].name
+    merged = MergedRuns([*runs, again, runs[0]], tmp_path / "both")
+    assert merged.read_settings()["runs"] == ["first", "second"]
+
+
+def test_a_run_s_own_directory_may_be_named_as_that_of_its_report(runs: list[Path]) -> None:
+    plain = write_report(runs[0])
+    before = {path: path.read_bytes() for path in plain.files}
+    assert write_report(runs[0], output=runs[0] / ".." / runs[0].name).files == plain.files
+    assert {path: path.read_bytes() for path in plain.files} == before
+
+
 def test_signatures_come_from_the_run_whose_samples_are_shown(runs: list[Path], tmp_path: Path) -> None:
     store, label = RunStore(runs[1]), SMALL[0]["label"]
     rows = sample_rows("copy", [1.0, 0.0])
