@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +38,8 @@ def place(
     """Decide where the parameters of `model`, which lies on the meta device, will go.
 
     Raises:
-        ValueError: accelerate is needed and not installed, the device does not exist, or all devices together and the
-            host are too small.
+        ValueError: accelerate is needed and not installed, a device does not exist, `device_map` leaves a parameter
+            without one, or all devices together and the host are too small.
     """
     if quantization_config is not None:
         from .quantisation import finisher
@@ -57,6 +57,7 @@ def place(
             f"device_map={device_map!r} needs accelerate; install it with `pip install parallelbench[models]`"
         ) from None
     chosen = device_map
+    chosen_by_hand = not isinstance(device_map, str)
     if isinstance(device_map, str):
         if device_map != "auto":
             raise ValueError(f"device_map is {device_map!r}; it should be 'auto' or a dict from modules to devices")
@@ -64,16 +65,21 @@ def place(
     assert isinstance(chosen, dict)
     # accelerate knows the host by its name alone.
     chosen = {name: str(where) if isinstance(where, torch.device) else where for name, where in chosen.items()}
-    devices = {
-        name: torch.device(where if isinstance(where, str) else f"cuda:{where}") for name, where in chosen.items()
-    }
+    names = {name: to if isinstance(to, str) else f"cuda:{to}" for name, to in chosen.items()}
+    if chosen_by_hand:
+        for target in names.values():
+            _device(target)
+        # accelerate would say so too, but after the weights have been read.
+        forgotten = [name for name in model.state_dict() if _covering(name, names) is None]
+        if forgotten:
+            more = f" and {len(forgotten) - 1} others" if len(forgotten) > 1 else ""
+            raise ValueError(f"device_map has no device for {forgotten[0]}{more}; '' stands for the whole model")
+    devices = {name: torch.device(to) for name, to in names.items()}
 
     def device_of(name: str) -> torch.device:
-        parts = name.split(".")
-        for count in range(len(parts), -1, -1):
-            if ".".join(parts[:count]) in devices:
-                return devices[".".join(parts[:count])]
-        return next(iter(devices.values()))
+        module = _covering(name, devices)
+        # A buffer outside of all modules that are named.
+        return next(iter(devices.values())) if module is None else devices[module]
 
     def spread(filled: DiffusionLanguageModel) -> DiffusionLanguageModel:
         # Left to itself, accelerate takes any one of a set.
@@ -82,6 +88,13 @@ def place(
         return filled
 
     return Placement(device_of, finish, spread)
+
+
+def _covering(name: str, modules: Collection[str]) -> str | None:
+    """The innermost of these modules in which a parameter lies; None where it lies in none of them."""
+    parts = name.split(".")
+    prefixes = (".".join(parts[:count]) for count in range(len(parts), -1, -1))
+    return next((prefix for prefix in prefixes if prefix in modules), None)
 
 
 def _balanced(model: DiffusionLanguageModel, dtype: torch.dtype) -> dict[str, Any]:
@@ -109,4 +122,6 @@ def _device(device: str | torch.device) -> torch.device:
         raise ValueError(f"device {device!r} is not known to torch; try 'cpu', 'cuda' or 'cuda:1'") from None
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {str(found)!r}: torch sees no CUDA device here")
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {str(found)!r}: torch sees {torch.cuda.device_count()} GPUs here, counted from 0")
     return found
