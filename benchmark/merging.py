@@ -9,6 +9,7 @@ from benchmark.results import SETTINGS, RunStore, model_names
 
 # What decides an answer beside model, task and setting: with other values, two models would not have had the same task.
 _PROTOCOL = ("seed", "temperature", "max_new_tokens")
+_QUESTIONS = "the checksum of the questions of"
 
 
 class MergedRuns:
@@ -120,9 +121,16 @@ class MergedRuns:
             for what, value in _facts(settings).items():
                 first, told = known.setdefault(what, (run, value))
                 if told != value:
-                    raise _refusal(
-                        first, run, f"{what} is {_brief(told)} in the first and {_brief(value)} in the second"
-                    )
+                    difference = f"{what} is {_brief(told)} in the first and {_brief(value)} in the second"
+                    raise _refusal(first, run, difference + self._samples_hint(what, first, settings))
+
+    def _samples_hint(self, what: str, first: RunStore, settings: Mapping[str, Any]) -> str:
+        """Why questions are others, where it is no more than how many were asked for."""
+        counts = [told.get("samples") for told in (self._settings[self._runs.index(first)], settings)]
+        if not what.startswith(_QUESTIONS) or counts[0] == counts[1]:
+            return ""
+        one, other = ("all" if count is None else f"the first {count}" for count in counts)
+        return f"; the first was run on {one} of them, the second on {other}"
 
 
 def _facts(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,7 +145,7 @@ def _facts(settings: Mapping[str, Any]) -> dict[str, Any]:
     data = settings.get("data")
     checksums = data.get("checksums") if isinstance(data, dict) else None
     for task, checksum in (checksums if isinstance(checksums, dict) else {}).items():
-        facts[f"the checksum of the questions of {task}"] = checksum
+        facts[f"{_QUESTIONS} {task}"] = checksum
     return facts
 
 

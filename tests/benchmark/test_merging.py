@@ -167,7 +167,11 @@ def test_other_questions_of_one_task_are_refused(runs: list[Path], tmp_path: Pat
     for run, digest in zip(runs, ("a" * 64, "b" * 64), strict=True):
         change(run, lambda settings, digest=digest: settings.update(data={"checksums": {"sort": digest}}))
     expected = "the checksum of the questions of sort is aaaaaaaaaaaa in the first and bbbbbbbbbbbb in the second"
-    with pytest.raises(ValueError, match=expected):
+    with pytest.raises(ValueError, match=f"{expected}$"):
+        MergedRuns(runs, tmp_path / "both")
+    change(runs[1], lambda settings: settings.update(samples=10))
+    hint = "; the first was run on all of them, the second on the first 10"
+    with pytest.raises(ValueError, match=f"{expected}{hint}$"):
         MergedRuns(runs, tmp_path / "both")
 
 
