@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,8 @@ def test_a_setting_for_some_tasks_only_is_expected_on_those(tmp_path: Path) -> N
     merged = summarise(MergedRuns([first, second], tmp_path / "both"))
     assert len(merged.points) == merged.expected == 9 + 5
     assert ("ideal", "copy", long["label"]) not in merged.setting_keys()
+    run_on = {entry["label"]: entry["tasks"] for entry in merged.settings["schedulers"]}
+    assert run_on == {**{entry["label"]: TASKS for entry in SMALL}, long["label"]: ["sort"]}
 
 
 def test_a_setting_that_two_runs_have_is_taken_where_it_is_whole(tmp_path: Path) -> None:
@@ -222,6 +225,30 @@ def test_signatures_come_from_the_run_whose_samples_are_shown(runs: list[Path], 
     assert merged.find_signatures("org/other", "copy", label) == {"grammar": "LanguageTool 6.8"}
     assert merged.find_signatures("ideal", "copy", label) == {}
     assert merged.find_signatures("nobody", "copy", label) == {}
+    whole = shutil.copytree(runs[1], tmp_path / "whole")
+    store.samples_path("org/other", "copy", label).write_bytes(b"cut off")
+    merged = MergedRuns([*runs, whole], tmp_path / "both")
+    assert merged.find_signatures("org/other", "copy", label) == {"grammar": "LanguageTool 6.8"}
+
+
+def test_a_report_waits_for_another_one_into_the_same_directory(runs: list[Path], tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    both.mkdir()
+    (both / "summary.json.1.tmp").write_text("left by a report that was killed")
+    written = threading.Event()
+
+    def write() -> None:
+        write_report(*runs, output=both)
+        written.set()
+
+    with MergedRuns(runs, both).report_lock():
+        assert not (both / "summary.json.1.tmp").exists()
+        other = threading.Thread(target=write)
+        other.start()
+        assert not written.wait(0.5)
+        assert not (both / "summary.json").exists()
+    other.join(60)
+    assert written.is_set()
 
 
 def test_the_command_line_reports_several_runs(runs: list[Path], tmp_path: Path) -> None:

@@ -17,12 +17,17 @@ class Streaming(Exception):
     """Everything is decided, and the first parameter would be read."""
 
 
-def devices(folder: Path, family: str, room: dict[Any, int], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def devices(
+    folder: Path, family: str, room: dict[Any, int], monkeypatch: pytest.MonkeyPatch, dtype: str | None = None
+) -> list[str]:
     """Where the parts of a tiny model with four layers go, on devices of so much room that need not be here."""
     write_checkpoint(folder, {**TINY_CONFIGS[family], "num_hidden_layers": 4, "n_layers": 4})
     found: list[str] = []
 
-    def noted(*arguments: Any, device_of: Any, **options: Any) -> None:
+    def noted(files: Any, tensors: Any, model: Any, *, device_of: Any, **options: Any) -> None:
+        for number, layer in enumerate(model.model.layers):
+            places = {device_of(f"model.layers.{number}.{name}") for name, _ in layer.named_parameters()}
+            assert len(places) == 1, "a layer adds what went into it to what came out of it"
         names = ["model.embed_tokens.weight", *(f"model.layers.{layer}.mlp.up_proj.weight" for layer in range(4))]
         found.extend(str(device_of(name)) for name in [*names, "model.norm.weight", "lm_head.weight"])
         raise Streaming
@@ -30,7 +35,7 @@ def devices(folder: Path, family: str, room: dict[Any, int], monkeypatch: pytest
     monkeypatch.setattr("samplers.models.loading.stream", noted)
     monkeypatch.setattr("accelerate.utils.modeling.get_max_memory", lambda given=None: dict(given or room))
     with pytest.raises(Streaming):
-        models.load(folder, device_map="auto")
+        models.load(folder, device_map="auto", dtype=dtype)
     return found
 
 
@@ -54,6 +59,17 @@ def test_a_tied_head_goes_where_the_embedding_goes(tmp_path: Path, monkeypatch: 
 def test_what_fits_nowhere_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"does not fit into the memory of all devices .* in torch\.float32"):
         devices(tmp_path, "llada", {0: 1 << 10, 1: 1 << 10, "cpu": 1 << 10}, monkeypatch)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("bfloat16", 2), ("float32", 4), ("float64", 8)])
+def test_room_is_counted_in_the_dtype_that_is_asked_for(
+    dtype: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_checkpoint(tmp_path, {**TINY_CONFIGS["llada"], "num_hidden_layers": 4, "n_layers": 4})
+    weights = sum(parameter.numel() for parameter in models.load(folder).parameters())
+    assert set(devices(tmp_path, "llada", {"cpu": weights * size * 11 // 10}, monkeypatch, dtype)) == {"cpu"}
+    with pytest.raises(ValueError, match=f"does not fit into the memory of all devices .* in torch.{dtype}"):
+        devices(tmp_path, "llada", {"cpu": weights * size * 8 // 10}, monkeypatch, dtype)
 
 
 def test_accelerate_brings_the_logits_back_to_the_token_ids() -> None:
