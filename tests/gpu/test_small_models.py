@@ -30,6 +30,7 @@ from benchmark.decoding import TaskDecoder
 from benchmark.models import HubModel, ModelOptions
 from benchmark.results import RunStore
 from samplers import generate, models
+from samplers.schedulers.vocabulary import _likeliest_by_digits, _likeliest_by_sorting
 
 pytestmark = on_a_gpu
 
@@ -84,6 +85,26 @@ def test_a_scheduler_decodes_on_the_gpu_what_it_decodes_on_the_processor(name: s
         assert output.sequences.device.type == torch.device(device).type
         found.append((output.sequences.tolist(), output.num_forward_passes.tolist()))
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("share", [1e-12, 0.5, 0.9, 0.999999])
+def test_the_nucleus_is_the_same_by_sorting_on_the_gpu_and_by_digits_on_the_processor(
+    dtype: torch.dtype, share: float
+) -> None:
+    source = torch.Generator().manual_seed(0)
+    rows = [
+        3 * torch.randn(126_464, generator=source),
+        (3 * torch.randn(126_464, generator=source)).bfloat16().float(),
+        torch.randint(0, 3, (126_464,), generator=source).float(),  # equals, of which the lowest ids stay
+        torch.zeros(126_464),
+        torch.zeros(126_464).index_fill_(0, torch.tensor([126_463]), 1e4),  # all mass on one
+    ]
+    # Of the same probabilities: their last bits are the device's own.
+    probabilities, wanted = torch.stack(rows).to(dtype).softmax(dim=-1), round(share * 2**52)
+    found = _likeliest_by_sorting(probabilities.to(DEVICE), wanted).cpu()
+    assert torch.equal(found, _likeliest_by_digits(probabilities, wanted))
+    assert (found.sum(dim=-1) >= 1).all()
 
 
 def test_the_automatic_batch_follows_the_free_memory_and_fits(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
