@@ -124,7 +124,7 @@ def test_predictions_of_other_weights_or_another_tokenizer_are_refused(directory
     check_predictions(good, directory)
 
     (directory / "model.safetensors").write_bytes(b"another")
-    with pytest.raises(ValueError, match="'reference' for waiting_line_shuffle that were made with another weights"):
+    with pytest.raises(ValueError, match="'reference' for waiting_line_shuffle that were made with other weights"):
         check_predictions(good, directory)
     check_predictions(good[1:], directory)
     with pytest.raises(ValueError, match="'somebody'"):
