@@ -56,7 +56,7 @@ def tokenizer(directory: Path, names: int) -> None:
     "--batch", type=_at_least_1, default=768, show_default=True, help="Prompts in a batch, each with four answers."
 )
 @click.option("--groups", type=_at_least_1, default=4, show_default=True, help="Groups of similar length in a batch.")
-@click.option("--learning-rate", default=2.5e-3, show_default=True)
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=2.5e-3, show_default=True)
 @click.option(
     "--warmup",
     type=_at_least_0,

@@ -5,16 +5,24 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from .examples import Mixture
+from .examples import WEIGHTS, Mixture
 from .names import TrainingPeople
 
 # Prompts say the same over and over; so many of them show every wording with every number.
 EXAMPLES = 20_000
+# Parts of the text tasks, apart from those of training: the shipped tokenizer must come out the same when those change.
+_TEXTS = {
+    "words_to_sentence_easy": 3,
+    "words_to_sentence_medium": 2.5,
+    "words_to_sentence_hard": 2.5,
+    "text_writing_paraphrase": 3.5,
+    "text_writing_summarize": 4,
+}
 
 
 def training_texts(count: int = EXAMPLES, seed: int = 0) -> Iterator[str]:
     """Prompts as the chat template renders them, and answers, of `count` examples."""
-    mixture, draw = Mixture(TrainingPeople()), random.Random(seed).random
+    mixture, draw = Mixture(TrainingPeople(), weights={**WEIGHTS, **_TEXTS}), random.Random(seed).random
     for _ in range(count):
         example = mixture.draw(draw)
         yield example.prompt

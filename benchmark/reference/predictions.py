@@ -183,9 +183,9 @@ def check_predictions(records: Iterable[Mapping[str, Any]], directory: Path) -> 
         if model not in expected:
             raise ValueError(f"there are predictions of {model!r}, not of {REFERENCE!r} or the ideal model")
         if made_with != expected[model]:
-            source = "weights" if model == REFERENCE else "tokenizer"
+            source = "other weights" if model == REFERENCE else "another tokenizer"
             raise ValueError(
-                f"there are predictions of {model!r} for {record['task']} that were made with another {source} than "
+                f"there are predictions of {model!r} for {record['task']} that were made with {source} than "
                 f"{directory} has ({made_with}, not {expected[model]}); make them again"
             )
         key = (model, record["task"], record["setting"], record["id"])

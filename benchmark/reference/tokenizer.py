@@ -17,7 +17,7 @@ SPECIAL_TOKENS = (PAD, END, MASK, SYSTEM, USER, ASSISTANT)
 
 VOCABULARY = 4096
 # What stands between two people is one token, and so is each end of a list. A capital is cut off with the letter after
-# it: names then begin with one of some 700 tokens, which says how they sort, and take two or three tokens each.
+# it: names then begin with one of some 500 tokens, which says how they sort, and take two or three tokens each.
 PATTERN = r'", "|\["|"\]| ?\p{Lu}\p{Ll}?| ?\p{Ll}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s'
 
 CHAT_TEMPLATE = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.reference.card import card_text
+from benchmark.reference.card import TEMPLATE, card_text
 from benchmark.reference.predictions import IDEAL, IDEAL_GREEDY, REFERENCE, check_predictions, read_predictions
 from benchmark.reference.scoring import Cell, Scores
 
@@ -104,7 +104,10 @@ def test_training_that_was_stopped_is_told_with_the_commands_that_repeat_it(dire
     }
     for step, decay in expected.items():
         entry = {"step": step, "loss": 1.0, "seconds": 60.0, "loss_by_task": {"waiting_line_copy": 0.25}}
-        (directory / "training_log.jsonl").write_text(f"{json.dumps(begins)}\n{json.dumps(entry)}\n", encoding="utf-8")
+        # A schedule may be planned anew in a later piece, which is the one that counts.
+        lines = (begins | {"config": begins["config"] | {"steps": 900, "decay": 800}}, begins, entry)
+        log = "".join(f"{json.dumps(line)}\n" for line in lines)
+        (directory / "training_log.jsonl").write_text(log, encoding="utf-8")
         card = card_text(directory, {REFERENCE: {TASK: {"random(k=1)": _list(50.0)}}})
         assert decay in card
         assert "--steps 500 --decay 200" in card
@@ -121,7 +124,7 @@ def test_predictions_of_other_weights_or_another_tokenizer_are_refused(directory
     check_predictions(good, directory)
 
     (directory / "model.safetensors").write_bytes(b"another")
-    with pytest.raises(ValueError, match="'reference' for waiting_line_shuffle that were made with another weights"):
+    with pytest.raises(ValueError, match="'reference' for waiting_line_shuffle that were made with other weights"):
         check_predictions(good, directory)
     check_predictions(good[1:], directory)
     with pytest.raises(ValueError, match="'somebody'"):
@@ -144,3 +147,9 @@ def test_answers_come_back_from_their_file_with_all_signs(tmp_path: Path) -> Non
     path.write_text(path.read_text(encoding="utf-8") + '{"model": "ref', encoding="utf-8")
     with pytest.raises(ValueError, match="line 2: is no prediction"):
         read_predictions(path)
+
+
+def test_the_shipped_card_says_what_the_template_says() -> None:
+    shipped = (HUB_MODEL / "README.md").read_text(encoding="utf-8").splitlines()
+    written = TEMPLATE.read_text(encoding="utf-8").splitlines()
+    assert [line for line in written if "<<" not in line and line not in shipped] == []

@@ -71,6 +71,7 @@ def test_from_training_to_card(directory: Path, tmp_path: Path) -> None:
         (["--batch", "-4"], "-4 is not in the range x>=1"),
         (["--steps", "0"], "0 is not in the range x>=1"),
         (["--steps", "5", "--decay", "6"], "--warmup 1 and --decay 6 are together more than --steps 5"),
+        (["--learning-rate", "0"], "0.0 is not in the range x>0"),
         (["--log-every", "0"], "0 is not in the range x>=1"),
         (["--piece", "0"], "0 is not in the range x>=1"),
         (["--workers", "-1"], "-1 is not in the range x>=0"),

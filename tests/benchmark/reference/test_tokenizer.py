@@ -3,14 +3,16 @@
 import random
 
 import pytest
+from click.testing import CliRunner
 
 import hub_dataset
 from benchmark.ideal import tokenizer as ideal
 from benchmark.reference import tokenizer as reference
+from benchmark.reference.__main__ import main
 from benchmark.reference.tokenizer import load_backend, render_chat, save_tokenizer, train_tokenizer
 from samplers import models
 
-from .conftest import HUB_MODEL
+from .conftest import HUB_MODEL, TOKENIZER_FILES
 
 
 def test_prompts_are_those_of_the_chat_template() -> None:
@@ -54,3 +56,11 @@ def test_a_saved_tokenizer_is_read_by_transformers(tmp_path) -> None:
 def test_a_vocabulary_without_room_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 262"):
         train_tokenizer(["text"], vocabulary=100)
+
+
+@pytest.mark.slow
+def test_the_shipped_tokenizer_is_what_the_command_makes(tmp_path) -> None:
+    result = CliRunner().invoke(main, ["tokenizer", "--model", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    for name in TOKENIZER_FILES:
+        assert (tmp_path / name).read_bytes() == (HUB_MODEL / name).read_bytes(), name

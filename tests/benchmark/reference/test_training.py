@@ -6,7 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from benchmark.reference.batches import BatchMaker
 from benchmark.reference.checkpoints import find_checkpoints, load_checkpoint, save_checkpoint
+from benchmark.reference.model import ReferenceModel
+from benchmark.reference.passes import Passes
 from benchmark.reference.training import LOG, Piece, Trainer, TrainingConfig, cut_log, read_log
 
 
@@ -31,6 +34,61 @@ def test_training_in_pieces_gives_the_same_weights_as_in_one_go(config, director
     ]
     assert [piece["begins_at"] for piece in read_log(tmp_path / "pieces" / LOG)[0]] == [0, 3]
     assert losses[0][6] == losses[1][6]
+
+
+def test_the_log_has_the_mean_loss_over_the_hidden_tokens_of_each_tasks_answers(config, directory, tmp_path) -> None:
+    Trainer(config, directory, tmp_path, Piece(steps=1)).run(report=lambda line: None)
+    maker, passes = (
+        BatchMaker(directory, config.shape, config.seed),
+        Passes(ReferenceModel(config.model), torch.float32),
+    )
+    found: dict[str, list[float]] = {}
+    for group in maker.make(0):
+        prompts, window = group.prompts.size, group.windows[0].size
+        for place, loss in zip(group.places, passes(group, 1).tolist(), strict=True):
+            if place >= prompts:
+                task = maker.mixture.names[group.tasks[(place - prompts) // window]]
+                found.setdefault(task, []).append(loss)
+    (entry,) = read_log(tmp_path / LOG)[1]
+    expected = {task: sum(losses) / len(losses) for task, losses in found.items()}
+    assert len(expected) > 1
+    assert entry["loss_by_task"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_each_parameter_has_one_optimizer_at_the_rate_of_the_last_step(config, directory, tmp_path) -> None:
+    trainer = Trainer(config, directory, tmp_path, Piece(steps=1))
+    trainer.run(report=lambda line: None)
+    groups = [
+        (type(optimizer).__name__, group["lr"], group["weight_decay"], group.get("adjust_lr_fn"), parameter)
+        for optimizer in trainer.optimizers
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    ]
+    how = {id(parameter): settings for *settings, parameter in groups}
+    assert len(how) == len(groups)
+    rate = config.rate(0)
+    for name, parameter in trainer.model.named_parameters():
+        if parameter.dim() == 1:
+            expected = ["AdamW", rate, 0.0, None]
+        elif "embed_tokens" in name:
+            expected = ["AdamW", rate, config.weight_decay, None]
+        else:
+            expected = ["Muon", rate, config.weight_decay, "match_rms_adamw"]
+        assert how[id(parameter)] == expected, name
+
+
+def test_a_piece_ends_with_its_minutes(config, directory, tmp_path) -> None:
+    assert not Trainer(config, directory, tmp_path, Piece(minutes=1e-9, log_every=1)).run(report=lambda line: None)
+    assert [path.name for path in find_checkpoints(tmp_path)] == ["checkpoint-1"]
+
+
+def test_a_loss_that_is_no_number_ends_the_run_without_a_checkpoint(config, directory, tmp_path) -> None:
+    trainer = Trainer(config, directory, tmp_path, Piece(log_every=1))
+    with torch.no_grad():
+        trainer.model.model.embed_tokens.weight.fill_(torch.nan)
+    with pytest.raises(ValueError, match="step 1: the loss is nan; try a lower learning rate"):
+        trainer.run(report=lambda line: None)
+    assert find_checkpoints(tmp_path) == []
 
 
 @pytest.mark.slow
@@ -63,7 +121,9 @@ def test_two_trainers_do_not_share_a_directory(config, directory, tmp_path) -> N
     first.run(report=while_the_first_is_at_work)
     assert len(refused) == 3
     # It goes on from where the first has come to, which is the end.
-    assert second.run(report=lambda line: None)
+    lines: list[str] = []
+    assert second.run(report=lines.append)
+    assert lines == []
     assert [entry["step"] for entry in read_log(tmp_path / LOG)[1]] == [2, 4, 6]
 
 

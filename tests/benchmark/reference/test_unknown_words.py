@@ -65,6 +65,21 @@ def test_an_article_that_goes_by_sound_is_kept_by_the_beginning_of_the_word(unkn
     assert all(word.startswith("uni") for word in words)
 
 
+def test_two_people_get_two_names_and_none_that_is_in_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = iter(["Karim", "Nela", "Nela", "Omak"])
+    people = TrainingPeople()
+    monkeypatch.setattr(people, "draw_word", lambda draw: next(names))
+    texts, answer = UnknownWords(people).put(lambda: 0.0, ["Iris: Hello.", "Karim: Hi."], "Iris greets Karim.")
+    assert (texts, answer) == (["Nela: Hello.", "Omak: Hi."], "Nela greets Omak.")
+
+
+def test_some_words_are_made_of_the_tokenizers_pieces() -> None:
+    unknown, draw = UnknownWords(TrainingPeople(), ["qx", "z"]), random.Random(4).random
+    made = [unknown.put(draw, ["We saw the theater."], "They saw the theater.")[1][13:-1] for _ in range(100)]
+    pieces = sum(word in ("qxqx", "qxqxqx") for word in made)
+    assert 3 < pieces < sum(word != "theater" for word in made) - 3
+
+
 def test_the_mix_has_texts_with_and_without_made_up_words(unknown: UnknownWords) -> None:
     task = "text_writing_summarize"
     weights = {task: WEIGHTS[task]}
