@@ -234,6 +234,8 @@ class Trainer:
 
     def _save(self) -> None:
         tensors: dict[str, Tensor] = dict(self.model.named_parameters())
+        if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+            raise ValueError(f"step {self.step}: weights are no longer numbers; try a lower learning rate")
         for optimizer, name, parameter in self._optimized():
             state = optimizer.state[parameter]
             tensors |= {f"{moment}.{name}": state[moment] for moment in _MOMENTS if moment in state}

@@ -138,6 +138,16 @@ def test_a_run_that_was_killed_leaves_one_line_per_step_in_the_log(config, direc
     assert [piece["begins_at"] for piece in pieces] == [0, 2]
 
 
+@pytest.mark.slow
+def test_weights_that_are_no_numbers_are_not_kept(config, directory, tmp_path) -> None:
+    trainer = Trainer(config, directory, tmp_path, Piece(checkpoint_every=1))
+    with torch.no_grad():
+        trainer.model.model.norm.weight[0] = torch.nan
+    with pytest.raises(ValueError, match="step 1: weights are no longer numbers"):
+        trainer.run(report=lambda line: None)
+    assert find_checkpoints(tmp_path) == []
+
+
 def test_a_log_is_cut_back_to_a_step(tmp_path) -> None:
     path = tmp_path / LOG
     cut_log(path, 3)
