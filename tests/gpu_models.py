@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import support
 import torch
-from click.testing import CliRunner, Result
+from click.testing import Result
 from random_checkpoint import TINY_CONFIGS, write_checkpoint
 from support import ROOT
 from tiny_models import save_tokenizer
-
-from benchmark.cli import main
 
 REHEARSED = os.environ.get("PARALLELBENCH_REHEARSE_GPU") == "1"
 DEVICE = "cpu" if REHEARSED else "cuda"
@@ -92,8 +91,8 @@ def empty_caches() -> None:
 
 
 def call(*arguments: str) -> Result:
-    """The command line in this process."""
-    result = CliRunner().invoke(main, list(arguments), prog_name="parallelbench")
+    """The command line in this process, which leaves no memory taken."""
+    result = support.call(*arguments)
     empty_caches()
     return result
 
@@ -134,8 +133,7 @@ def only_left(megabytes: int, monkeypatch: pytest.MonkeyPatch, *, rows_that_fit:
     """All memory of the GPU but so much is taken, by this process; rehearsed, more than some rows do not fit."""
     empty_caches()
     if REHEARSED:
-        with monkeypatch.context() as patch:
-            _act_full(patch, rows_that_fit)
+        with _acted(monkeypatch, rows_that_fit):
             yield
         return
     free, _ = torch.cuda.mem_get_info()
@@ -161,8 +159,7 @@ def another_process_leaves(size: int, monkeypatch: pytest.MonkeyPatch, *, rows_t
     """As `only_left`, in bytes and with the memory taken by another process."""
     empty_caches()
     if REHEARSED:
-        with monkeypatch.context() as patch:
-            _act_full(patch, rows_that_fit)
+        with _acted(monkeypatch, rows_that_fit):
             yield
         return
     arguments = [sys.executable, "-c", _HOLDER, str(size)]
@@ -175,7 +172,8 @@ def another_process_leaves(size: int, monkeypatch: pytest.MonkeyPatch, *, rows_t
             holder.kill()
 
 
-def _act_full(patch: pytest.MonkeyPatch, rows_that_fit: int) -> None:
+@contextmanager
+def _acted(monkeypatch: pytest.MonkeyPatch, rows_that_fit: int) -> Iterator[None]:
     import samplers
 
     generate = samplers.generate
@@ -185,7 +183,9 @@ def _act_full(patch: pytest.MonkeyPatch, rows_that_fit: int) -> None:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return generate(model, input_ids, **options)
 
-    patch.setattr("samplers.generate", crowded)
+    with monkeypatch.context() as patch:
+        patch.setattr("samplers.generate", crowded)
+        yield
 
 
 class MemoryWatch:

@@ -1,4 +1,4 @@
-"""What several test modules share: where the golden files are, and how a process is started."""
+"""What several test modules share: where the golden files are, how the command line and a process are started."""
 
 import json
 import os
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = Path(__file__).resolve().parent / "golden"
@@ -23,6 +24,13 @@ def golden_files(name: str) -> list[Any]:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """All objects of a JSON-lines file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def call(*arguments: str) -> Result:
+    """The command line `parallelbench` in this process."""
+    from benchmark.cli import main
+
+    return CliRunner().invoke(main, list(arguments), prog_name="parallelbench")
 
 
 def heed_interrupts() -> None:

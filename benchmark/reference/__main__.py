@@ -9,9 +9,9 @@ import click
 
 from hub_dataset.commands import OneLineErrors
 
+from .defaults import DECAY, GROUPS, LEARNING_RATE, PROMPTS, STEPS, WARMUP
+
 HUB_MODEL = Path(__file__).resolve().parent.parent.parent / "hub_model"
-# Of a run of 8,000 steps.
-DECAY, WARMUP = 3_500, 300
 # As many as keep a GPU busy.
 WORKERS = 12
 _directory = click.option(
@@ -46,17 +46,19 @@ def tokenizer(directory: Path, names: int) -> None:
 @main.command()
 @_directory
 @click.option("--out", "output", type=click.Path(path_type=Path), required=True, help="For the log and checkpoints.")
-@click.option("--steps", type=_at_least_1, default=8_000, show_default=True, help="Steps of the whole run.")
+@click.option("--steps", type=_at_least_1, default=STEPS, show_default=True, help="Steps of the whole run.")
 @click.option(
     "--decay",
     type=_at_least_0,
     help=f"Last steps, in which the learning rate falls; by default {DECAY}, or 7/16 of a shorter run.",
 )
 @click.option(
-    "--batch", type=_at_least_1, default=768, show_default=True, help="Prompts in a batch, each with four answers."
+    "--batch", type=_at_least_1, default=PROMPTS, show_default=True, help="Prompts in a batch, each with four answers."
 )
-@click.option("--groups", type=_at_least_1, default=4, show_default=True, help="Groups of similar length in a batch.")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=2.5e-3, show_default=True)
+@click.option(
+    "--groups", type=_at_least_1, default=GROUPS, show_default=True, help="Groups of similar length in a batch."
+)
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=LEARNING_RATE, show_default=True)
 @click.option(
     "--warmup",
     type=_at_least_0,
@@ -192,6 +194,7 @@ def export(directory: Path, output: Path) -> None:
 @click.argument("predictions", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def card(directory: Path, predictions: tuple[Path, ...]) -> None:
     """Score PREDICTIONS, files of `predict` and `ideal`, and write the model's card."""
+    from ..results import write_atomically
     from .card import card_text
     from .predictions import check_predictions, read_predictions
     from .scoring import score_predictions
@@ -199,9 +202,7 @@ def card(directory: Path, predictions: tuple[Path, ...]) -> None:
     records = [record for path in predictions for record in read_predictions(path)]
     check_predictions(records, directory)
     text = card_text(directory, score_predictions(records))
-    draft = directory / "README.md.tmp"
-    draft.write_text(text, encoding="utf-8")
-    draft.rename(directory / "README.md")
+    write_atomically(directory / "README.md", text.encode())
     click.echo(f"{directory / 'README.md'}: written")
 
 

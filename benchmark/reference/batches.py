@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .defaults import ANSWERS, GROUPS, PROMPTS
 from .examples import Mixture
 from .masking import draw_masks
 from .names import TrainingPeople
@@ -42,9 +43,9 @@ _PREFIX = "batches-"
 class BatchShape:
     """How many prompts are in a batch, in how many groups of similar length, and how often each is answered."""
 
-    prompts: int = 768
-    groups: int = 4
-    answers: int = 4
+    prompts: int = PROMPTS
+    groups: int = GROUPS
+    answers: int = ANSWERS
 
     def __post_init__(self) -> None:
         if self.prompts < 1 or self.answers < 1:

@@ -140,7 +140,7 @@ def _series(first: str, rows: Mapping[str, Mapping[str, str]], columns: Mapping[
     }
     if not used:
         return ""
-    heads = [f"{head} {' / '.join(labels.values())}" for head, labels in used.items()]
+    heads = [f"{head} {' / '.join(labels.values())}".rstrip() for head, labels in used.items()]
     cells = [
         [name, *(" ".join(row.get(label, "–") for label in labels) for labels in used.values())]
         for name, row in rows.items()
@@ -150,16 +150,11 @@ def _series(first: str, rows: Mapping[str, Mapping[str, str]], columns: Mapping[
 
 
 def _thresholds(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
-    labels = [f"threshold(threshold={value})" for value in THRESHOLDS]
-    labels = [label for label in labels if any(label in cells for cells in tasks.values())]
-    if not labels:
-        return "No threshold was evaluated."
-    head = " | ".join(f"threshold {label.partition('=')[2].rstrip(')')}" for label in labels)
-    rows = [
-        f"| `{task}` | " + " | ".join(_with_speed(cells.get(label)) for label in labels) + " |"
-        for task, cells in tasks.items()
-    ]
-    return "\n".join([f"| task | {head} |", "|" + "---|" * (len(labels) + 1), *rows])
+    numbers = {
+        f"`{task}`": {label: _with_speed(cell) for label, cell in cells.items()} for task, cells in tasks.items()
+    }
+    columns = {f"threshold {value}": {label: ""} for label, value in _THRESHOLDS["threshold"].items()}
+    return _series("task", numbers, columns) or "No threshold was evaluated."
 
 
 def _texts(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
@@ -208,8 +203,8 @@ def _number(cell: Cell | None) -> str:
     return "–" if cell is None or cell.score is None else f"{cell.score:.0f}"
 
 
-def _with_speed(cell: Cell | None) -> str:
-    return "–" if cell is None else f"{_number(cell)} @ {cell.tokens_per_step:.1f}"
+def _with_speed(cell: Cell) -> str:
+    return f"{_number(cell)} @ {cell.tokens_per_step:.1f}"
 
 
 def _range(numbers: Iterable[int]) -> str:

@@ -47,7 +47,12 @@ def save_checkpoint(directory: Path, step: int, tensors: Mapping[str, Tensor], f
 def find_checkpoints(directory: Path) -> list[Path]:
     """The complete checkpoints under `directory`, the latest last."""
     found = [path for path in directory.glob(f"{_PREFIX}*") if path.name.removeprefix(_PREFIX).isdigit()]
-    return sorted(found, key=lambda path: int(path.name.removeprefix(_PREFIX)))
+    return sorted(found, key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    """After which step a checkpoint was written."""
+    return int(checkpoint.name.removeprefix(_PREFIX))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
@@ -15,14 +15,13 @@ from hub_dataset.configs import TaskConfig
 from hub_dataset.generators import Generator, Question
 from hub_dataset.generators.lists import ListGenerator, format_list
 from hub_dataset.generators.pools import People
+from hub_dataset.randomness import Stream
 from hub_dataset.rows import held_out_identities
 
 from .names import TrainingPeople
 from .posteriors import LIST_SCORERS, Choices, can_list
 from .tokenizer import render_chat
 from .unknown_words import UnknownWords
-
-Stream = Callable[[], float]
 
 # Parts of the mix by config. Shuffling and sorting took longest to learn, and choosing freely is where parallel
 # decoding fails, so they get most.

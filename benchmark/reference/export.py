@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..results import write_atomically
 from .model import ModelConfig
 from .tokenizer import ASSISTANT, END, MASK, PAD, load_backend
 
@@ -46,11 +47,7 @@ def export_model(weights: Mapping[str, Tensor], config: ModelConfig, directory: 
     from safetensors.torch import save
 
     tensors = {name: weight.detach().to("cpu", torch.bfloat16).contiguous() for name, weight in weights.items()}
-    draft = directory / "model.safetensors.tmp"
     # Not `save_file`, which writes a file that only its owner may read, and raises no OSError where it cannot.
-    draft.write_bytes(save(tensors, metadata={"format": "pt"}))
-    draft.rename(directory / "model.safetensors")
+    write_atomically(directory / "model.safetensors", save(tensors, metadata={"format": "pt"}))
     text = json.dumps(config_entries(config, directory), indent=2, sort_keys=True) + "\n"
-    draft = directory / "config.json.tmp"
-    draft.write_text(text, encoding="utf-8")
-    draft.rename(directory / "config.json")
+    write_atomically(directory / "config.json", text.encode())

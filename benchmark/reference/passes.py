@@ -71,9 +71,9 @@ class Passes:
         return self._run(self._inputs(group, hidden_tokens))
 
     def _inputs(self, group: Group, hidden_tokens: int) -> Inputs:
-        shares = np.full(len(group.places), 1 / hidden_tokens, dtype=np.float32)
-        arrays = (group.prompts, group.prompt_lengths, group.windows, group.places, group.owners, group.targets)
-        return Inputs(*map(self.to_device, (*arrays, group.weights, shares)))
+        shares = torch.full((len(group.places),), 1 / hidden_tokens, device=self.device)
+        of_group = {name: self.to_device(getattr(group, name)) for name in Inputs.__slots__ if name != "shares"}
+        return Inputs(**of_group, shares=shares)
 
     def to_device(self, array: np.ndarray) -> Tensor:
         """The array on the device; integers become long."""

@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..results import write_atomically
 from .batches import BatchMaker, BatchShape, Group, batches_ahead
-from .checkpoints import find_checkpoints, load_checkpoint, save_checkpoint
+from .checkpoints import find_checkpoints, load_checkpoint, save_checkpoint, step_of
+from .defaults import DECAY, LEARNING_RATE, STEPS, WARMUP
 from .export import export_model
 from .model import ModelConfig, ReferenceModel
 from .passes import CapturedPasses, Passes
@@ -40,10 +42,10 @@ class TrainingConfig:
         ValueError: the schedule does not fit into the steps.
     """
 
-    steps: int = 8_000
-    decay: int = 3_500
-    learning_rate: float = 2.5e-3
-    warmup: int = 300
+    steps: int = STEPS
+    decay: int = DECAY
+    learning_rate: float = LEARNING_RATE
+    warmup: int = WARMUP
     momentum: float = 0.95
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.1
@@ -116,7 +118,7 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         output.mkdir(parents=True, exist_ok=True)
-        self._go_on()
+        self._catch_up()
         self._passes = CapturedPasses(self.model, torch.bfloat16) if self.on_gpu else Passes(self.model, torch.float32)
 
     def run(self, report: Callable[[str], None] = print) -> bool:
@@ -129,10 +131,9 @@ class Trainer:
         """
         with _only_one(self.output):
             # Another process may have gone on in the meantime.
-            self._go_on()
+            self._catch_up()
             cut_log(self.output / LOG, self.step)
-            complete = self._run(report)
-        return complete
+            return self._run(report)
 
     def _run(self, report: Callable[[str], None]) -> bool:
         config, piece = self.config, self.piece
@@ -241,9 +242,10 @@ class Trainer:
             tensors |= {f"{moment}.{name}": state[moment] for moment in _MOMENTS if moment in state}
         save_checkpoint(self.output, self.step, tensors, {"config": asdict(self.config), "seconds": self.seconds})
 
-    def _go_on(self) -> None:
+    def _catch_up(self) -> None:
+        """Go on from the latest checkpoint, where it is not what this run has come to."""
         checkpoints = find_checkpoints(self.output)
-        if checkpoints:
+        if checkpoints and step_of(checkpoints[-1]) != self.step:
             self._restore(checkpoints[-1])
 
     def _restore(self, path: Path) -> None:
@@ -307,13 +309,13 @@ def _optimizers(model: ReferenceModel, config: TrainingConfig) -> list[torch.opt
 @contextmanager
 def _only_one(output: Path) -> Iterator[None]:
     """Hold the lock of an output directory, which ends with the process however it ends."""
-    import fcntl
+    from filelock import FileLock, Timeout
 
-    with (output / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"{output}: another process is training into this directory") from None
+    try:
+        lock = FileLock(output / "lock", timeout=0).acquire()
+    except Timeout:
+        raise ValueError(f"{output}: another process is training into this directory") from None
+    with lock:
         yield
 
 
@@ -350,6 +352,4 @@ def cut_log(path: Path, step: int) -> None:
             entry = json.loads(line)
             if entry.get("step", 0) <= step:
                 kept.append(line)
-    draft = path.with_suffix(".tmp")
-    draft.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-    draft.replace(path)
+    write_atomically(path, "".join(f"{line}\n" for line in kept).encode())

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
-from hub_dataset.randomness import Stream
+from hub_dataset.randomness import Stream, draw_index
 from hub_dataset.sentences import VOCABULARIES
 from hub_dataset.sentences.lexicon import read_lexicon
 
@@ -53,26 +53,20 @@ class UnknownWords:
         others: dict[str, str] = {}
         if draw() < RENAMED:
             for name in sorted(words & self._names):
-                others[name] = self._unused(draw, taken, lambda draw, _: self._people.draw_word(draw), name)
+                others[name] = _unused(taken, partial(self._people.draw_word, draw))
         if draw() < REWRITTEN:
             for word in sorted(set(_CANDIDATES.findall(text)) & set(_CANDIDATES.findall(answer))):
                 if draw() < REPLACED:
-                    others[word] = self._unused(draw, taken, self._word, word)
+                    others[word] = _unused(taken, partial(self._word, draw, word))
         if not others:
             return list(texts), answer
         pattern = re.compile(rf"\b(?:{'|'.join(others)})\b")
         rewritten = [pattern.sub(lambda match: others[match.group()], old) for old in (*texts, answer)]
         return rewritten[:-1], rewritten[-1]
 
-    def _unused(self, draw: Stream, taken: set[str], make: Callable[[Stream, str], str], word: str) -> str:
-        while (made := make(draw, word)) in taken:
-            pass
-        taken.add(made)
-        return made
-
     def _word(self, draw: Stream, like: str) -> str:
         if self._tails and draw() < _PIECES:
-            made = "".join(self._tails[int(draw() * len(self._tails))] for _ in range(2 + int(draw() * 2)))
+            made = "".join(self._tails[draw_index(draw, len(self._tails))] for _ in range(2 + draw_index(draw, 2)))
         else:
             made = self._spelled.draw_word(draw)
         if like[0] in "uh":
@@ -83,6 +77,14 @@ class UnknownWords:
         if like.endswith("s") != made.endswith("s"):
             made = made + "s" if like.endswith("s") else made[:-1] + "t"
         return made
+
+
+def _unused(taken: set[str], make: Callable[[], str]) -> str:
+    """A word that is not among those taken, which takes it."""
+    while (made := make()) in taken:
+        pass
+    taken.add(made)
+    return made
 
 
 @cache

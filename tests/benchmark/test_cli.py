@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner, Result
-from support import heed_interrupts
+from click.testing import Result
+from support import call, heed_interrupts
 
 from benchmark.cli import main
 from benchmark.models import ModelOptions
@@ -36,11 +36,6 @@ SLOW_RUN = [
 SLOW_RUN += ["--samples", "16"]
 SLOW_RUN_FILES = 6 + 7
 SMALL_RUN = ["run", "--model", "ideal", "--task", "waiting_line_shuffle", "--scheduler", "random:k=8", "--samples", "4"]
-
-
-def call(*arguments: str) -> Result:
-    """The command line in this process."""
-    return CliRunner().invoke(main, list(arguments), prog_name="parallelbench")
 
 
 def assert_one_line(result: Result, expected: str) -> None:
@@ -88,19 +83,6 @@ def wait_for_samples(process: subprocess.Popen[str], directory: Path) -> None:
 def samples(directory: Path) -> dict[str, bytes]:
     """The samples on disk, by their path in the run's directory."""
     return {str(path.relative_to(directory)): path.read_bytes() for path in directory.glob("samples/*/*/*.jsonl")}
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process, leave out the plots, which take longer than a small run."""
-    monkeypatch.setattr("benchmark.commands.show_report", lambda directory: None)
 
 
 @pytest.fixture(scope="module")

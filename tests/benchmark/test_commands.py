@@ -12,6 +12,8 @@ from benchmark.listing import show_lists
 from benchmark.models import IDEAL, ModelOptions, reference
 from benchmark.results import RunStore
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
 ARGUMENTS: dict[str, Any] = {
     "models": ["ideal"],
     "options": ModelOptions(),
@@ -38,13 +40,6 @@ def contents(directory: Path) -> dict[str, bytes]:
     """Every file below a directory, but locks."""
     files = [path for path in directory.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
     return {str(path.relative_to(directory)): path.read_bytes() for path in files}
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory for every test."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from support import call
 from tiny_models import save_reference
 
 import hub_dataset
-from benchmark.cli import main
 from benchmark.data import resolve_tasks
 from benchmark.models import default_models, load_model, reference
 from benchmark.results import RunStore, model_names
@@ -17,14 +16,7 @@ from benchmark.settings import parse_schedulers
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("benchmark.commands.show_report", lambda directory: None)
-    return tmp_path
-
-
-@pytest.fixture
-def here(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(elsewhere: Path, without_report: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny reference model in the place of the real one, and a selection as tiny."""
     save_reference(elsewhere / "weights")
     monkeypatch.setattr(reference, "DIRECTORY", elsewhere / "weights")
@@ -36,13 +28,9 @@ def here(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def absent(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def absent(elsewhere: Path, without_report: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(reference, "DIRECTORY", elsewhere / "nowhere")
     return elsewhere
-
-
-def call(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments), prog_name="parallelbench")
 
 
 def test_the_reference_model_runs_beside_the_ideal_one_in_its_tokens(here: Path) -> None:

@@ -8,29 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from loopback_hub import Repository, loopback_hub
-from support import FULL
+from support import FULL, call
 from tiny_models import copy_golden, questions, save_bert, save_reference, save_tokenizer
 
-from benchmark.cli import main
 from benchmark.models import HubModel, ModelOptions, load_model
 from benchmark.results import RunStore
+
+pytestmark = pytest.mark.usefixtures("elsewhere", "without_report")
 
 THREE = ["--scheduler", "confidence:k=8", "--scheduler", "threshold:threshold=0.9", "--scheduler", "remdm:k=8"]
 SMALL = [*THREE, "--task", "waiting_line_shuffle", "--samples", "3"]
 GOLDEN = FULL / "checkpoints"
-
-
-def call(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments), prog_name="parallelbench")
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("benchmark.commands.show_report", lambda directory: None)
-    return tmp_path
 
 
 @pytest.fixture(scope="module")

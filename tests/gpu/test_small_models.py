@@ -32,19 +32,12 @@ from benchmark.results import RunStore
 from samplers import generate, models
 from samplers.schedulers.vocabulary import _likeliest_by_digits, _likeliest_by_sorting
 
-pytestmark = on_a_gpu
+pytestmark = [*on_a_gpu, pytest.mark.usefixtures("elsewhere", "without_report")]
 
 TASK = "waiting_line_shuffle"
 THREE = ["--scheduler", "confidence:k=4", "--scheduler", "threshold:threshold=0.9", "--scheduler", "remdm:k=4"]
 RUN = ["--device", DEVICE, "--task", TASK, *THREE, "--samples", "64", "--max-new-tokens", "32"]
 MEGABYTES_LEFT = 700
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("benchmark.commands.show_report", lambda directory: None)
-    return tmp_path
 
 
 @pytest.fixture(scope="module")
