@@ -231,8 +231,8 @@ def server_command(port: int) -> list[str]:
         raise UnavailableError(
             f"Java does not run ({in_one_line(why.output or why)}): install Java 17 or newer, {WAYS_OUT}"
         ) from None
-    # A proxy's page in the place of the archive, half of it, a full disk, a Java too old or of an unknown kind: each has
-    # a class of its own, such as `zipfile.BadZipFile`, `zlib.error`, `SystemError` and even `SystemExit`.
+    # A proxy's page instead of the archive, half of it, a full disk, a Java too old or of an unknown kind: each has its
+    # own class, among them `zipfile.BadZipFile`, `zlib.error`, `SystemError` and even `SystemExit`.
     except (Exception, SystemExit) as why:
         folder = os.environ.get("LTP_PATH") or Path("~") / ".cache" / "language_tool_python"
         raise UnavailableError(
