@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import io
 import math
-import os
 import re
 import sys
 import time
@@ -13,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from hub_dataset.disk import write_atomically
 
 from .data import Row, load_rows, resolve_tasks
 from .settings import SchedulerSetting, parse_specification
@@ -293,10 +294,4 @@ def _save(path: Path, title: str, head: Any, foot: Any, frames: list[Frame]) -> 
         recorder.print(render(frame, colours=colours))
     foot(recorder, frames[-1])
     text = _without_fonts(recorder.export_svg(title=title)) if colours else recorder.export_text()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_atomically(path, text.encode())

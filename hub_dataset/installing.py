@@ -19,8 +19,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from .configs import TaskConfig, config_names, task_info
+from .disk import only_one_process
 from .unavailable import UnavailableError
-from .writing import build_dataset, clear_up, exchange
+from .writing import build_dataset, clear_up, exchange, refuse_pattern
 
 NAME = "parallelbench"
 # The folder in which `evaluate` looks for a metric that has no owner.
@@ -28,6 +29,8 @@ METRIC_NAME = f"evaluate-metric--{NAME}"
 METRIC = Path(__file__).resolve().parent.parent / "metrics" / NAME
 # The last part of every config's path in the cache of `datasets`, elsewhere a hash.
 COMMON_BUILD = "installed"
+# Seconds to wait for another install, which takes about a minute.
+WAIT = 600
 # Files of a metric folder that are for its Space and not for the module.
 NOT_MODULES = frozenset({"app", "tests"})
 
@@ -48,21 +51,22 @@ def install(
     Afterwards `datasets.load_dataset("parallelbench", config)` and `evaluate.load("parallelbench")` work from any
     directory. A second install at the same time waits for the first; one that fails or is interrupted leaves what was
     installed before. `on_config(config)` is called after each config. A config that cannot be built here is left out;
-    `on_skip(message)` is called for it. Raises ValueError for an unknown config, where nothing is left to install, or
-    for a folder that holds no metric, InstallError where `evaluate` cannot load it.
+    `on_skip(message)` is called for it. Raises ValueError for an unknown config, where nothing is left to install, for
+    a folder that holds no metric or a cache that `datasets` cannot read (`refuse_pattern`), InstallError where
+    `evaluate` cannot load it.
     """
     tasks = [task_info(config) for config in configs or config_names()]
     modules = metric_modules(metric)
 
     import datasets
-    from filelock import FileLock
 
     data_cache = Path(datasets.config.HF_DATASETS_CACHE).expanduser()
+    refuse_pattern(data_cache.absolute())
     # The same folder as evaluate.config.HF_MODULES_CACHE, without the seconds that importing evaluate takes.
     module_cache = Path(datasets.config.HF_MODULES_CACHE).expanduser()
     data_cache.mkdir(parents=True, exist_ok=True)
     with (
-        FileLock(data_cache / f".{NAME}.lock"),
+        only_one_process(data_cache / f".{NAME}.lock", f"{data_cache}: another install is at work", wait_seconds=WAIT),
         _work_folder(data_cache) as folder,
         _work_folder(module_cache) as module_folder,
     ):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -142,3 +143,27 @@ def test_metric_that_does_not_load_leaves_the_caches_as_they_were(tmp_path, monk
         install([task_info(TASKS[0])], metric=tmp_path)
     left = {path.name for path in (tmp_path / "home").rglob("*")}
     assert left <= {"HF_DATASETS_CACHE", "HF_MODULES_CACHE", ".parallelbench.lock"}
+
+
+@pytest.mark.parametrize("sign", ["*", "?", "[", "::"])
+def test_cache_that_datasets_takes_for_a_pattern_is_refused_before_anything_is_written(tmp_path, monkeypatch, sign):
+    import datasets
+
+    cache = tmp_path / f"a{sign}b" / "datasets"
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
+    with pytest.raises(ValueError, match=re.escape(f"{cache}: `datasets` takes a path with {sign!r}")):
+        install(TASKS)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_both_literal_calls_work_from_a_checkout_and_caches_with_odd_names(tmp_path):
+    folder = tmp_path / "a[x] ::*?ä"
+    folder.mkdir()
+    project = SmallProject(folder)
+    # `evaluate` takes a path as it is; `datasets` only where it is no pattern.
+    variables = {"HF_MODULES_CACHE": str(folder / "modules"), **OFFLINE}
+    home = tmp_path / "a] ä日 #%20~{a,b}:$'&!\\"
+    result = project.run("install", env=environment(home, **variables), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert literal_calls(home, tmp_path / "elsewhere", **variables) == [ROWS, FIRST, "waiting_line_copy", 100]
