@@ -73,7 +73,7 @@ def build_dataset(
         if possible := tuple(split for split in splits if split in task.splits):
             buildable.append((task, possible))
     if not buildable:
-        raise ValueError(f"nothing can be built: {'; '.join(skipped)}")
+        raise UnavailableError(f"nothing can be built: {'; '.join(skipped)}")
     with replacing(output) as new:
         jobs = [Job(new, task, possible, rows, names, file_format) for task, possible in buildable]
         written: dict[str, WrittenConfig] = {}
