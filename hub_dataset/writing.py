@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .card import TITLE, card_text, configs_of_card
+from .card import TITLE, WrittenConfig, card_text, configs_of_card
 from .configs import SPLITS, TaskConfig, config_names, task_info
 from .disk import only_one_process
-from .files import FORMATS, Job, WrittenConfig, write_config
+from .files import FORMATS, Job, write_config
 from .rows import iterate_rows
 from .sft import sft_card_text
 from .unavailable import UnavailableError
