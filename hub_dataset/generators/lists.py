@@ -105,7 +105,7 @@ def _task_type(operation: Operation, scorer: str, *, word: bool = False, index: 
         return ListGenerator(operation, scorer, pool_of(config, split), word, index)
 
     def limits(config: TaskConfig) -> list[tuple[str, str]]:
-        items = config.max_length + {_insert: 1, _remove: -1}.get(operation, 0)
+        items = config.max_length + (operation is _insert) - (operation is _remove)
         return pool_limits(config, smallest=2 if operation is _shuffle else 1, new=word, longest_answer=items)
 
     placeholders = {"context"} | ({"word"} if word else set()) | ({"index"} if index else set())

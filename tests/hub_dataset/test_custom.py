@@ -160,7 +160,10 @@ def test_example_that_test_leaves_no_question_for_is_one_line_and_no_endless_sea
             f"a: {{type: copy, max_length: 4, max_new_tokens: 4, {POOL}}}",
             "tasks.a.max_new_tokens: 4 tokens cannot hold",
         ),
-        (f"a: {{type: repeat, times: 40, {POOL}}}", "tasks.a.max_new_tokens: 32 tokens cannot hold a list of"),
+        (
+            f"a: {{type: repeat, times: 40, {POOL}}}",
+            "tasks.a.max_new_tokens: 64 tokens cannot hold a list of 160 items",
+        ),
         ("a: {type: copy, pool: [x, y, z]}", "min_length: 2 is more than the pool of your own items can fill"),
         ("a: {type: copy, pool: [x, y, z, u, v, w]}", "max_length: 4 is more than the pool of your own items"),
         ("a: {type: copy, pool: [x, x]}", "tasks.a.pool: 'x' is given twice"),
