@@ -131,3 +131,10 @@ def test_a_tokenizer_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(ValueError, match=str(tmp_path)) as caught:
         token_counter(str(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+def test_the_page_shows_what_the_command_says():
+    line, problem = fit_of_config("waiting_line_copy", token_counter(str(ROOT / "hub_model")))
+    shown = " ".join((ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8").split())
+    assert line in shown
+    assert f"waiting_line_copy: with hub_model, {problem}" in shown
