@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.memory import keep_freed_memory
+from benchmark.engine.allocator import keep_freed_memory
 
 keep_freed_memory()
 
@@ -24,4 +24,4 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, leave out the plots, which take longer than a small run."""
-    monkeypatch.setattr("benchmark.commands.show_report", lambda directory: None)
+    monkeypatch.setattr("benchmark.cli.commands.show_report", lambda directory: None)

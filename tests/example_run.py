@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.results import RunStore
+from benchmark.store.runs import RunStore
 
 _WAITING_LINES = ("copy", "reverse", "sort", "shuffle", "insert_index", "insert_random", "remove_index")
 _MORE_WAITING_LINES = ("remove_random", "replace_index", "replace_random")

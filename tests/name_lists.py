@@ -23,9 +23,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from vocabularies import CountTokens, vocabularies  # noqa: E402
 
-from benchmark.reference.names import TrainingPeople  # noqa: E402
-from benchmark.reference.tokenizer import load_backend, name_pieces  # noqa: E402
 from hub_dataset.generators.pools import SOURCES, People, names_of_version_1  # noqa: E402
+from training.names import TrainingPeople  # noqa: E402
+from training.tokenizer import load_backend, name_pieces  # noqa: E402
 
 # What stands before a name in a list decides on its token. A quote is a token of its own, so nothing comes with it.
 BEFORE = {"first": "", "last": " "}

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import hub_dataset
-from benchmark.decoding import encode_prompts
 from benchmark.ideal import ExactDenoiser, build_tokenizer, valid_answers
+from benchmark.models.prompts import encode_prompts
 from benchmark.theory import adaptive_closed_form, closed_form, factor_rule, threshold_rule
 from samplers import (
     ConfidenceScheduler,

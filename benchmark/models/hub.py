@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from benchmark.data import Row
+from benchmark.protocol.questions import Row
 
 from .interface import ModelOptions, TaskModel
 from .memory import automatic_batch_size, is_out_of_memory
@@ -106,8 +106,8 @@ class HubModel:
 
     def check_task(self, rows: Sequence[Row], max_new_tokens: int) -> str | None:
         """Refuse prompts that do not fit into the context; say how many right answers cannot come out."""
-        from benchmark.decoding import tokenize_prompts
         from benchmark.ideal import is_enumerable
+        from benchmark.models.prompts import tokenize_prompts
 
         context = self._number(_CONTEXT_KEYS)
         self._check_files()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark.data import Row
+from benchmark.protocol.questions import Row
 
 from .interface import TaskModel
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from benchmark.data import Row
+from benchmark.protocol.questions import Row
 
 
 @dataclass(frozen=True, slots=True)

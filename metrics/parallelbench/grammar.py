@@ -10,7 +10,7 @@ from .languagetool_client import LANGUAGE, URL_VARIABLE, Findings, check, endpoi
 from .sentences import pieces
 from .unavailable import UnavailableError
 
-# Even two cores gain up to here: a thread waits while the server works; see tests/benchmarks/grammar_speed.py.
+# Even two cores gain up to here: a thread waits while the server works; see tests/speed/grammar_speed.py.
 THREADS = max(8, 2 * (os.cpu_count() or 1))
 # Five pieces, each of which may take seconds where a text is nothing but emoji or brackets.
 LONGEST = 10_000

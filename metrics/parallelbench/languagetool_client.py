@@ -1,5 +1,9 @@
 """Asks a LanguageTool server about one text: its HTTP interface, retried when it fails, read with care.
 
+Not through `language_tool_python.LanguageTool.check` (3.4.0): an answer of status 503 that lists no faults, and one
+that says itself that not all rules were applied, are to it those of a faultless text; it waits up to ten minutes for a
+server that hangs, asks this machine's ports through the user's proxy, and does not tell the server's version.
+
 `hub_dataset/grammar.py` of the same project follows the same pattern; this folder is uploaded without it.
 """
 
@@ -8,10 +12,10 @@ import json
 import re
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib import error, parse, request
+from typing import Any
+from urllib import error, parse
 
-from .languagetool_server import SHARED_SERVER, SharedServer
+from .languagetool_server import SHARED_SERVER, SharedServer, open_address
 from .unavailable import UnavailableError, in_one_line
 
 URL_VARIABLE = "PARALLELBENCH_LANGUAGETOOL_URL"
@@ -30,16 +34,6 @@ class Findings:
 
     rule_ids: tuple[str, ...]
     version: str
-
-
-class Endpoint(Protocol):
-    """Where a server is."""
-
-    def url(self) -> str:
-        """Return the server's address, such as `http://localhost:8081`; starts the server where that is possible."""
-
-    def replace(self, url: str) -> None:
-        """Take notice that the server at `url` fails."""
 
 
 class NamedServer:
@@ -89,7 +83,7 @@ class _PassingError(Exception):
         self.attempts = attempts
 
 
-def check(server: Endpoint, text: str, disabled_rules: tuple[str, ...] = ()) -> Findings:
+def check(server: NamedServer | SharedServer, text: str, disabled_rules: tuple[str, ...] = ()) -> Findings:
     """Ask a server what is wrong with a text, up to three times.
 
     Args:
@@ -121,7 +115,7 @@ def check(server: Endpoint, text: str, disabled_rules: tuple[str, ...] = ()) -> 
 
 def _ask(url: str, body: bytes) -> Findings:
     try:
-        with _opener(url).open(f"{url}/v2/check", body, timeout=TIMEOUT_SECONDS) as response:
+        with open_address(f"{url}/v2/check", body, TIMEOUT_SECONDS) as response:
             answer = json.load(response)
     except error.HTTPError as failure:
         words = f"{failure.code} {failure.reason}: {_first_words(failure)}"
@@ -156,10 +150,3 @@ def _read(url: str, answer: Any) -> Findings:
     except (AttributeError, KeyError, TypeError):
         raise UnavailableError(f"what answers at {url} is not LanguageTool: its answer has no matches") from None
     return Findings(rule_ids, version or "LanguageTool of unknown version")
-
-
-def _opener(url: str) -> request.OpenerDirector:
-    host = parse.urlsplit(url).hostname or ""
-    # A proxy cannot reach what listens on this machine alone.
-    local = host in ("localhost", "::1") or host.startswith("127.")
-    return request.build_opener(request.ProxyHandler({})) if local else request.build_opener()

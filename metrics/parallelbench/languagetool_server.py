@@ -1,7 +1,12 @@
 """A LanguageTool server of our own: started on first need, its start limited in time, gone when this process is gone.
 
-`language_tool_python` finds LanguageTool, downloads it once, and says how to start it. Its own way of starting tries
-several hundred ports in silence when the server cannot run at all, so the process is started here.
+`language_tool_python` checks Java, downloads LanguageTool once and verifies it, finds it, and writes the server's
+settings and command. The process is started here, because of what its class `LanguageTool` (3.4.0) does:
+
+- A server that cannot run at all is started on 918 ports one after another, in silence: ten minutes without a word.
+- Its server outlives a killed owner, and dies by the Ctrl-C that was meant for its owner.
+- Its readiness is asked through the user's HTTP proxy, which cannot reach this machine's ports.
+- When a server dies while several threads ask, every thread stops and starts the one that another has just started.
 """
 
 import atexit
@@ -17,10 +22,10 @@ import time
 from collections import deque
 from pathlib import Path
 from typing import Any
-from urllib import error, request
+from urllib import parse, request
 
 from .server_keeper import SCRIPT
-from .unavailable import UnavailableError, in_one_line
+from .unavailable import UnavailableError, import_needed, in_one_line
 
 START_LIMIT_SECONDS = 50.0
 POLL_SECONDS = 0.1
@@ -77,11 +82,10 @@ class LanguageToolServer:
 
     def answers(self) -> bool:
         """Tell whether the server answers yet."""
-        opener = request.build_opener(request.ProxyHandler({}))
         try:
-            with opener.open(f"{self.url}/v2/healthcheck", timeout=2) as response:
+            with open_address(f"{self.url}/v2/healthcheck", None, timeout=2) as response:
                 return bool(response.status == 200)
-        except (OSError, error.URLError):
+        except (OSError, http.client.HTTPException):
             return False
 
     def warm_up(self, limit: float) -> None:
@@ -89,9 +93,8 @@ class LanguageToolServer:
 
         Whatever goes wrong here goes wrong again with the first text, and is said then.
         """
-        opener = request.build_opener(request.ProxyHandler({}))
         with contextlib.suppress(OSError, http.client.HTTPException):
-            opener.open(f"{self.url}/v2/check", b"language=en-US&text=Is+anybody+there%3F", timeout=limit).read()
+            open_address(f"{self.url}/v2/check", b"language=en-US&text=Is+anybody+there%3F", timeout=limit).read()
 
     def stop(self) -> None:
         """Stop the server; a process that was forked off the owner leaves it alone."""
@@ -213,37 +216,37 @@ def server_command(port: int) -> list[str]:
             "grammar is checked by LanguageTool, which needs Java 17 or newer, and there is no java in PATH: "
             f"install it (on Debian: apt-get install default-jre-headless), {WAYS_OUT}"
         )
+    library = [
+        import_needed(
+            f"language_tool_python.{part}", "the grammar checker", "language_tool_python>=3.4", f", {WAYS_OUT}"
+        )
+        for part in ("download_lt", "config_file")
+    ]
     try:
-        from language_tool_python.config_file import LanguageToolConfig
-        from language_tool_python.download_lt import LocalLanguageTool
-        from language_tool_python.exceptions import LanguageToolError
-    except ImportError as missing:
-        raise UnavailableError(
-            f"grammar is checked by LanguageTool through language_tool_python 3.4 or newer ({in_one_line(missing)}): "
-            f'pip install "language_tool_python>=3.4", {WAYS_OUT}'
-        ) from None
-    try:
-        installed = LocalLanguageTool.from_version_name()
+        installed = library[0].LocalLanguageTool.from_version_name()
         installed.download()
-        return [str(part) for part in installed.get_server_cmd(port, LanguageToolConfig(dict(CONFIGURATION)))]
+        settings = library[1].LanguageToolConfig(dict(CONFIGURATION))
+        return [str(part) for part in installed.get_server_cmd(port, settings)]
     except subprocess.CalledProcessError as why:
         raise UnavailableError(
             f"Java does not run ({in_one_line(why.output or why)}): install Java 17 or newer, {WAYS_OUT}"
         ) from None
-    # The library raises the last two for a Java that is missing or too old.
-    except (
-        LanguageToolError,
-        OSError,
-        ValueError,
-        subprocess.SubprocessError,
-        ModuleNotFoundError,
-        SystemError,
-    ) as why:
+    # A proxy's page instead of the archive, half of it, a full disk, a Java too old or of an unknown kind: each has its
+    # own class, among them `zipfile.BadZipFile`, `zlib.error`, `SystemError` and even `SystemExit`.
+    except (Exception, SystemExit) as why:
         folder = os.environ.get("LTP_PATH") or Path("~") / ".cache" / "language_tool_python"
         raise UnavailableError(
             f"LanguageTool cannot be had ({in_one_line(why)}): unpack a release into {folder}, or let LTP_PATH name "
             f"the folder that it is in, {WAYS_OUT}"
         ) from None
+
+
+def open_address(address: str, body: bytes | None, timeout: float) -> Any:
+    """Send a request to a LanguageTool server, past any proxy where it runs on this machine; as `urlopen`."""
+    host = parse.urlsplit(address).hostname or ""
+    here = host in ("localhost", "::1") or host.startswith("127.")
+    # A proxy cannot reach what listens on this machine alone.
+    return request.build_opener(*[request.ProxyHandler({})] * here).open(address, body, timeout=timeout)
 
 
 def free_port() -> int:

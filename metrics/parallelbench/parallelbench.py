@@ -70,7 +70,7 @@ Args:
 Returns:
     `dict`. Every average is a percentage, 0..100, over the rows that have that score.
     - `score`: lenient score.
-    - `score_strict`: score of the canonical form alone, never above `score`; lists and puzzles.
+    - `score_strict`: score of the strict reading, never above `score`; lists and puzzles.
     - `headline`: the number that the benchmark plots: `score` for lists and puzzles, `grammar` for text.
     - `grammar`: texts in which LanguageTool finds nothing. A row without a verdict has neither `score` nor `headline`.
     - `parses`: texts whose sentences all have a full parse; it enters no other number.

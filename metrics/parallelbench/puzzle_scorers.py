@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .reading import read_cells, read_digit_rows, read_filled_lines
+from .reading import read_cells, read_digit_rows, read_digit_rows_strictly, read_filled_lines
 from .scorer import DISTINCT_STRINGS, KeyKind, Scorer
 
 SUDOKU_SIZE = 4
@@ -17,7 +17,7 @@ def is_latin_square(text: str, symbols: list[str]) -> bool:
     size = len(symbols)
     wanted = set(symbols)
     rows: list[list[str]] = []
-    for line in text.splitlines():
+    for line in read_filled_lines(text):
         cells = read_cells(line)
         if set(cells) == wanted:
             rows.append(cells)
@@ -36,12 +36,13 @@ def score_sudoku(prediction: str, answer: str) -> dict[str, float]:
     """Right when the grid equals the solution.
 
     Lenient: of every line only the digits count, and exactly 4 lines have exactly 4. Strict: apart from blank lines and
-    whitespace around lines, the prediction is 4 lines of 4 digits and nothing else. The answer is read leniently.
+    white space around lines, the prediction is 4 lines of 4 digits and nothing else. Digits are those of every script,
+    compared by value. The answer is read leniently.
     """
     solution = read_digit_rows(answer, SUDOKU_SIZE)
     if solution is None or read_digit_rows(prediction, SUDOKU_SIZE) != solution:
         return {"score": 0.0, "score_strict": 0.0}
-    return {"score": 1.0, "score_strict": float(read_filled_lines(prediction) == solution)}
+    return {"score": 1.0, "score_strict": float(read_digit_rows_strictly(prediction, SUDOKU_SIZE) == solution)}
 
 
 def is_sudoku_grid(value: Any) -> bool:

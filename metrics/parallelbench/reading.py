@@ -1,8 +1,8 @@
 """How a prediction is read: lists, grids and rows of cells, in time linear in its length, whatever it contains."""
 
 import re
+from collections.abc import Iterable
 
-DIGITS = frozenset("0123456789")
 SURROGATE_PAIR = re.compile(r"([\ud800-\udbff])([\udc00-\udfff])")
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -30,13 +30,14 @@ def read_list(text: str) -> list[str]:
     """Read a list leniently.
 
     The list is what stands after the last `[` and before the next `]`; where a bracket is missing, it reaches to that
-    end of the text. It is split at commas; items lose the spaces and double quotes around them; empty ones are dropped.
+    end of the text. It is split at commas; items of white space alone are dropped, and only then do the others lose the
+    spaces and double quotes around them. So `""` is an empty item, which stays: parallel decoding produces it, and the
+    published metric counts it (ParallelBench, arXiv 2510.04767, and its code).
     """
     start = text.rfind("[") + 1
     end = text.find("]", start)
     body = text[start:] if end < 0 else text[start:end]
-    stripped = [item.strip(' "') for item in body.split(",")]
-    return [item for item in stripped if item]
+    return [item.strip(' "') for item in body.split(",") if item and not item.isspace()]
 
 
 def read_list_strictly(text: str) -> list[str] | None:
@@ -61,25 +62,46 @@ def read_list_strictly(text: str) -> list[str] | None:
     return items
 
 
-def read_digit_rows(text: str, size: int) -> list[str] | None:
-    """Read a square grid of ASCII digits leniently: `size` strings of `size` digits each.
+def read_filled_lines(text: str) -> list[str]:
+    """Return the lines of `text` without the white space around them, blank lines left out.
 
-    Of every line only the digits are kept. None where not exactly `size` lines have exactly `size` of them.
+    A line ends at a line feed and nowhere else: what Unicode also calls a line separator is white space like any other,
+    as is the carriage return before a line feed.
+    """
+    stripped = [line.strip() for line in text.split("\n")]
+    return [line for line in stripped if line]
+
+
+def read_digit_rows(text: str, size: int) -> list[str] | None:
+    """Read a square grid of digits, those of any script, leniently: `size` strings of `size` ASCII digits each.
+
+    Of every line only the digits count. None where not exactly `size` lines have exactly `size` of them.
     """
     rows: list[str] = []
-    for line in text.splitlines():
-        row = "".join([character for character in line if character in DIGITS])
-        if len(row) == size:
-            rows.append(row)
+    for line in read_filled_lines(text):
+        digits = [character for character in line if character.isdecimal()]
+        if len(digits) == size:
+            rows.append(as_ascii(digits))
             if len(rows) > size:
                 return None
     return rows if len(rows) == size else None
 
 
-def read_filled_lines(text: str) -> list[str]:
-    """Return the lines of `text` without the whitespace around them, blank lines left out, whatever ends a line."""
-    stripped = [line.strip() for line in text.splitlines()]
-    return [line for line in stripped if line]
+def read_digit_rows_strictly(text: str, size: int) -> list[str] | None:
+    """Read a square grid of digits, apart from blank lines and white space around lines with nothing else in the text.
+
+    Returns:
+        As `read_digit_rows`; None where the text has another form.
+    """
+    lines = read_filled_lines(text)
+    if len(lines) != size or any(len(line) != size or not line.isdecimal() for line in lines):
+        return None
+    return [as_ascii(line) for line in lines]
+
+
+def as_ascii(digits: Iterable[str]) -> str:
+    """Return decimal digits of any script as the ASCII digits of the same value."""
+    return "".join([str(int(digit)) for digit in digits])
 
 
 def read_cells(line: str) -> list[str]:

@@ -1,13 +1,15 @@
 """How alike two texts are: ROUGE, BLEU and BERTScore, by the packages that define them, loaded when first needed."""
 
+import contextlib
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any
 
-from .unavailable import UnavailableError, in_one_line
+from .unavailable import UnavailableError, import_needed, in_one_line
 
 MODEL_VARIABLE = "PARALLELBENCH_BERTSCORE_MODEL"
 LAYERS_VARIABLE = "PARALLELBENCH_BERTSCORE_LAYERS"
@@ -25,10 +27,8 @@ class _Stemmer:
     """Porter's stemmer, which remembers what it did and leaves what cannot be a word as it is."""
 
     def __init__(self) -> None:
-        from nltk.stem.porter import PorterStemmer
-
         self.stem = lru_cache(maxsize=100_000)(self._stem)
-        self._porter = PorterStemmer()
+        self._porter = import_needed("nltk.stem.porter", "ROUGE", "nltk").PorterStemmer()
 
     def _stem(self, word: str) -> str:
         return word if len(word) > LONGEST_STEMMED else str(self._porter.stem(word))
@@ -38,9 +38,7 @@ class _Tokenizer:
     """The tokenizer of `rouge_score` with its stemming."""
 
     def __init__(self) -> None:
-        from rouge_score.tokenize import tokenize
-
-        self._tokenize = tokenize
+        self._tokenize = import_needed("rouge_score.tokenize", "ROUGE", "rouge-score").tokenize
         self._stemmer = _Stemmer()
 
     def tokenize(self, text: str) -> list[str]:
@@ -55,12 +53,8 @@ def rouge_scorer() -> Any:
     Raises:
         UnavailableError: the package is missing.
     """
-    try:
-        from rouge_score.rouge_scorer import RougeScorer
-
-        return RougeScorer(list(ROUGE_TYPES.values()), tokenizer=_Tokenizer())
-    except ImportError as missing:
-        raise UnavailableError(f"ROUGE needs rouge-score ({in_one_line(missing)}): pip install rouge-score") from None
+    scorer = import_needed("rouge_score.rouge_scorer", "ROUGE", "rouge-score").RougeScorer
+    return scorer(list(ROUGE_TYPES.values()), tokenizer=_Tokenizer())
 
 
 def rouge(prediction: str, reference: str) -> dict[str, float]:
@@ -85,11 +79,8 @@ def bleu_scorer() -> Any:
     Raises:
         UnavailableError: the package is missing.
     """
-    try:
-        from sacrebleu.metrics.bleu import BLEU
-    except ImportError as missing:
-        raise UnavailableError(f"BLEU needs sacrebleu ({in_one_line(missing)}): pip install sacrebleu") from None
-    return BLEU(tokenize="13a", smooth_method="none", max_ngram_order=4, effective_order=False)
+    scorer = import_needed("sacrebleu.metrics.bleu", "BLEU", "sacrebleu").BLEU
+    return scorer(tokenize="13a", smooth_method="none", max_ngram_order=4, effective_order=False)
 
 
 def bleu(prediction: str, reference: str) -> float:
@@ -123,6 +114,26 @@ def bertscore_settings() -> tuple[str | None, int | None]:
     return model, int(layers)
 
 
+def import_bert_score() -> Any:
+    """Import `bert_score`, which imports matplotlib for a plot that nobody asks for here.
+
+    Jupyter and Colab name a backend in MPLBACKEND, and matplotlib cannot be imported where that backend is not
+    installed. So it is imported without it, and takes the backend afterwards, if it can: what the user draws is drawn
+    as ever.
+    """
+    if "matplotlib" not in sys.modules:
+        backend = os.environ.pop("MPLBACKEND", None)
+        try:
+            matplotlib = import_needed("matplotlib", "BERTScore", "matplotlib")
+        finally:
+            if backend is not None:
+                os.environ["MPLBACKEND"] = backend
+        if backend:
+            with contextlib.suppress(ValueError):
+                matplotlib.rcParams["backend"] = backend
+    return import_needed("bert_score", "BERTScore", "bert-score")
+
+
 class BertScore:
     """BERTScore with one encoder, texts encoded in batches.
 
@@ -136,27 +147,21 @@ class BertScore:
     """
 
     def __init__(self, model: str | None, layers: int | None) -> None:
-        try:
-            from bert_score import BERTScorer
-            from bert_score.utils import model2layers
-        except ImportError as missing:
-            raise UnavailableError(
-                f"BERTScore needs bert-score ({in_one_line(missing)}): pip install bert-score"
-            ) from None
-        if model is not None and layers is None and model not in model2layers:
+        package = import_bert_score()
+        if model is not None and layers is None and model not in package.utils.model2layers:
             raise ValueError(
                 f"{LAYERS_VARIABLE} must say how many layers of {model} are used: "
                 "bert-score recommends no number for it"
             )
         try:
-            self._scorer = BERTScorer(model_type=model, num_layers=layers, lang="en", batch_size=BATCH_SIZE)
-        except (OSError, ValueError) as error:
-            raise UnavailableError(
-                f"the encoder of BERTScore cannot be loaded ({in_one_line(error)}): let it be downloaded once, "
-                f"or name a folder that holds one with {MODEL_VARIABLE} and {LAYERS_VARIABLE}"
-            ) from None
+            self._scorer = package.BERTScorer(model_type=model, num_layers=layers, lang="en", batch_size=BATCH_SIZE)
         except AssertionError as error:
             raise ValueError(f"{LAYERS_VARIABLE} is {layers}: {in_one_line(error)}") from None
+        except Exception as error:  # every format of weights and of tokenizers has an error of its own for broken files
+            raise UnavailableError(
+                f"the encoder of BERTScore cannot be loaded ({in_one_line(error)}): let it be downloaded once, whole, "
+                f"or name a folder that holds one with {MODEL_VARIABLE} and {LAYERS_VARIABLE}"
+            ) from None
         self._limit_length()
         self._lock = threading.Lock()
 

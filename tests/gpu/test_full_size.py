@@ -25,7 +25,7 @@ from gpu_models import (
     weight_bytes,
 )
 
-from benchmark.results import RunStore
+from benchmark.store.runs import RunStore
 
 has_room = REHEARSED or (torch.cuda.is_available() and torch.cuda.get_device_properties(0).total_memory > LARGE)
 pytestmark = [*on_a_gpu, pytest.mark.skipif(not has_room, reason="the GPU is too small for eight billion weights")]
@@ -80,7 +80,7 @@ def test_the_command_line_runs_a_full_size_model(large: Path, with_room: Path) -
 def test_a_full_size_model_runs_in_what_another_process_leaves(
     batch: str, large: Path, with_room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmark.commands.show_report", lambda directory: None)
+    monkeypatch.setattr("benchmark.cli.commands.show_report", lambda directory: None)
     arguments = ["run", "--model", str(large), *RUN, *THREE, "--samples", ROWS, "--batch-size", batch]
     with another_process_leaves(weight_bytes(large) + LEFT, monkeypatch):
         result = call(*arguments, "--output", str(tmp_path / "run"))
@@ -103,7 +103,7 @@ def test_a_full_size_model_runs_in_what_another_process_leaves(
 _WATCHED = """
 import json, sys
 from benchmark.cli import main
-from benchmark.progress import RunProgress
+from benchmark.loggers.terminal import RunProgress
 def watched(self, job, rows, tokens, seconds):
     print("batch", json.dumps([rows, tokens, seconds]), file=sys.stderr, flush=True)
 RunProgress.batch_done = watched

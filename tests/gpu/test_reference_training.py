@@ -7,10 +7,10 @@ import torch
 from gpu_models import REHEARSED, note, on_a_gpu
 from support import ROOT
 
-from benchmark.reference.batches import BatchMaker, BatchShape, Group
-from benchmark.reference.model import ReferenceModel
-from benchmark.reference.passes import CapturedPasses, Passes
-from benchmark.reference.training import Piece, Trainer, TrainingConfig
+from training.batches import BatchMaker, BatchShape, Group
+from training.model import ReferenceModel
+from training.passes import CapturedPasses, Passes
+from training.training import Piece, Trainer, TrainingConfig
 
 pytestmark = [*on_a_gpu, pytest.mark.skipif(REHEARSED, reason="there are no graphs on a CPU")]
 

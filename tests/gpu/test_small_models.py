@@ -26,9 +26,9 @@ from support import heed_interrupts
 from tiny_models import questions
 from toy_denoiser import ToyDenoiser
 
-from benchmark.decoding import TaskDecoder
+from benchmark.engine.decoding import TaskDecoder
 from benchmark.models import HubModel, ModelOptions
-from benchmark.results import RunStore
+from benchmark.store.runs import RunStore
 from samplers import generate, models
 from samplers.schedulers.vocabulary import _likeliest_by_digits, _likeliest_by_sorting
 
@@ -59,7 +59,7 @@ def in_small_batches(small: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def run_through(small: Path, output: Path, *more: str) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.commands.show_report", lambda directory: None)
+        patch.setattr("benchmark.cli.commands.show_report", lambda directory: None)
         result = call("run", "--model", str(small), *RUN, *more, "--output", str(output))
     assert result.exit_code == 0, result.output
     assert "did not fit" not in result.stdout

@@ -79,7 +79,7 @@ def test_a_model_on_two_gpus_gives_what_it_gives_on_one(family: str, how: str, t
 
 
 def test_device_auto_runs_a_small_model_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.commands.show_report", lambda directory: None)
+    monkeypatch.setattr("benchmark.cli.commands.show_report", lambda directory: None)
     folder = save_small(tmp_path / "small")
     for name, device in (("one", FIRST), ("both", "auto")):
         arguments = ["--device", device, "--dtype", "float32", "--output", str(tmp_path / name)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.statistics import bootstrap_means, percentile_interval
+from benchmark.analysis.statistics import bootstrap_means, percentile_interval
 
 
 @pytest.fixture(scope="module")

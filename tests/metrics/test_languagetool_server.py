@@ -1,10 +1,15 @@
 """The LanguageTool server of our own: what is said when it cannot start, and that it is gone when we are."""
 
+import http.server
+import importlib
+import io
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -139,6 +144,68 @@ def test_a_java_that_does_not_run_says_why(server, part, java, tmp_path):
     (tmp_path / "bin" / "java").write_text("#!/bin/sh\necho 'Unrecognized option: -Xnonsense' >&2\nexit 1\n")
     with pytest.raises(part("unavailable").UnavailableError, match=r"Java does not run \(Unrecognized option: -Xn"):
         server.SharedServer().url()
+
+
+def test_a_java_of_an_unknown_kind_ends_no_process(server, part, java, tmp_path):
+    java("")
+    (tmp_path / "bin" / "java").write_text("#!/bin/sh\necho 'MyVM 1' >&2\n")
+    with pytest.raises(part("unavailable").UnavailableError, match="parse Java version"):
+        server.SharedServer().url()
+
+
+def archive(**members):
+    """The bytes of a zip file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return buffer.getvalue()
+
+
+WHOLE = archive(**{"LanguageTool-6.8/languagetool-server.jar": "not much of a jar " * 100})
+DOWNLOADS = {
+    "a proxy's page": b"<html>Please sign in.</html>",
+    "nothing": b"",
+    "half of it": WHOLE[: len(WHOLE) // 2],
+    "a byte is wrong": WHOLE.replace(b"much", b"MUCH", 1),
+    "another archive": archive(readme="Nothing is here."),
+}
+
+
+@pytest.mark.parametrize("verified", [True, False], ids=["verified", "not verified"])
+@pytest.mark.parametrize("body", DOWNLOADS.values(), ids=DOWNLOADS)
+@pytest.mark.filterwarnings("ignore:Verified downloads are bypassed")
+def test_a_broken_download_is_an_error_with_a_hint_and_leaves_nothing(
+    server, part, java, tmp_path, monkeypatch, body, verified
+):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments):
+            pass
+
+    java("exit 1\n")
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    monkeypatch.setenv("LTP_PATH", str(folder))
+    monkeypatch.setenv("LTP_BYPASS_VERIFIED_DOWNLOADS", "false" if verified else "true")
+    host = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=host.serve_forever, args=(0.02,), daemon=True).start()
+    downloads = importlib.import_module("language_tool_python.download_lt")
+    for name in ("BASE_URL_RELEASE", "BASE_URL_NEW_RELEASES"):
+        monkeypatch.setattr(downloads, name, f"http://127.0.0.1:{host.server_port}/")
+    try:
+        with pytest.raises(part("unavailable").UnavailableError, match=r"unpack a release into .*downloads") as caught:
+            server.SharedServer().url()
+    finally:
+        host.shutdown()
+        host.server_close()
+    assert "\n" not in str(caught.value)
+    assert list(folder.glob("LanguageTool*")) == []
 
 
 def test_without_the_package_the_error_says_what_to_install(server, part, java, monkeypatch):

@@ -45,7 +45,8 @@ def test_match_reads_the_answer_like_a_prediction(lists):
 def test_empty_list_matches_an_empty_answer_only(lists):
     assert lists.score_list_match("[]", "[]") == RIGHT
     assert lists.score_list_match("", "[]") == LENIENTLY_RIGHT
-    assert lists.score_list_match('[""]', "[]") == LENIENTLY_RIGHT
+    assert lists.score_list_match("[ , ]", "[]") == LENIENTLY_RIGHT
+    assert lists.score_list_match('[""]', "[]") == WRONG
     assert lists.score_list_match("[]", '["a"]') == WRONG
 
 
@@ -99,6 +100,40 @@ def test_remove_wants_distinct_items_gone_and_order_kept(lists, items, line, cou
 )
 def test_replace_takes_any_place_once(lists, items, score):
     assert lists.score_list_replace(spelled(items), ["a", "b"], "w") == score
+
+
+@pytest.fixture(scope="module")
+def right_answers(lists):
+    """For each scorer, from people and the place of one of them: its score of a text, and the items of a right list."""
+    return {
+        "list_match": (lambda text, line: lists.score_list_match(text, spelled(line)), lambda line, _: line),
+        "list_shuffle": (lists.score_list_shuffle, lambda line, _: [*line[1:], line[0]]),
+        "list_insert": (
+            lambda text, line: lists.score_list_insert(text, line, "w"),
+            lambda line, at: [*line[:at], "w", *line[at:]],
+        ),
+        "list_remove": (lists.score_list_remove, lambda line, at: [*line[:at], *line[at + 1 :]]),
+        "list_replace": (
+            lambda text, line: lists.score_list_replace(text, line, "w"),
+            lambda line, at: [*line[:at], "w", *line[at + 1 :]],
+        ),
+    }
+
+
+@pytest.mark.parametrize("scorer", ["list_match", "list_shuffle", "list_insert", "list_remove", "list_replace"])
+@given(line=DISTINCT_LINES, data=st.data())
+@settings(deadline=None)
+def test_an_empty_item_in_quotes_spoils_a_right_list_and_one_of_white_space_does_not(
+    lists, right_answers, scorer, line, data
+):
+    score, answer = right_answers[scorer]
+    items = [f'"{item}"' for item in answer(line, data.draw(st.integers(0, len(line) - 1)))]
+    assert score(f"[{', '.join(items)}]", line) == RIGHT
+    at = data.draw(st.integers(0, len(items)))
+    for empty in ('""', '"', '" "', '"""'):
+        assert score(f"[{', '.join([*items[:at], empty, *items[at:]])}]", line) == WRONG
+    for blank in ("", " ", "\n", "\u3000\t"):
+        assert score(f"[{', '.join([*items[:at], blank, *items[at:]])}]", line) == LENIENTLY_RIGHT
 
 
 @given(items=LINES, line=LINES)

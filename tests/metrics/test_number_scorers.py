@@ -93,6 +93,8 @@ def test_numbers_are_equal_when_their_values_are(numbers, left, right):
         ("[4, 3, 8]", WRONG),
         ("[3, 4, 8, 8]", WRONG),
         ("[3, 4, eight]", WRONG),
+        ('[3, "", 4, 8]', WRONG),
+        ("[3, , 4, 8]", LENIENTLY_RIGHT),
         ("[[3, 4, 8], [1]]", WRONG),
         ("[]", WRONG),
         ("", WRONG),

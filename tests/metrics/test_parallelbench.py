@@ -76,6 +76,25 @@ def test_golden_scores_agree(metric, path):
     assert {sample["scorer"] for sample in samples} == set(GOLDEN_SCORERS.values())
 
 
+@pytest.mark.parametrize("path", golden_files("broken_lists.jsonl"))
+def test_damaged_answers_score_as_published(metric, path):
+    cases = read_lines(path)
+    samples = metric.compute(
+        predictions=[case["prediction"] for case in cases],
+        references=[json.dumps(case["reference"]) for case in cases],
+        per_sample=True,
+    )["samples"]
+    differing = [
+        (case, sample)
+        for case, sample in zip(cases, samples, strict=True)
+        if case["scores"] != {name: sample[name] for name in case["scores"]}
+    ]
+    assert differing == []
+    assert {sample["scorer"] for sample in samples} == {
+        name for name in GOLDEN_SCORERS.values() if name != "words_to_sentence"
+    }
+
+
 @pytest.mark.parametrize("path", golden_files("scores.jsonl"))
 @pytest.mark.parametrize("grammatical", [True, False])
 def test_golden_scores_agree_when_the_verdict_comes_from_a_checker(metric, path, grammatical):

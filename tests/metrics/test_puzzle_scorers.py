@@ -1,5 +1,7 @@
 """The rules of the puzzle scorers."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,7 +62,32 @@ def test_rows_rotated_in_any_order_are_a_latin_square(puzzles, symbols, data):
         assert puzzles.score_latin_square(repeated, symbols) == WRONG
 
 
-@pytest.mark.parametrize("text", [GRID, f"\n  {GRID}\n\n", GRID.replace("\n", " \r\n"), GRID.replace("\n", "\r\r")])
+@given(data=st.data())
+@settings(deadline=None)
+def test_white_space_other_than_a_line_feed_ends_no_row_of_a_latin_square(puzzles, data):
+    space = st.text(alphabet="\t\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u3000 ", max_size=2)
+    cells = [[data.draw(space) + cell + data.draw(space) for cell in line.split(",")] for line in SQUARE.split("\n")]
+    assert puzzles.score_latin_square("\n".join(map(",".join, cells)), ["A", "B", "C"]) == RIGHT
+    assert puzzles.score_latin_square("\r".join(map(",".join, cells)), ["A", "B", "C"]) == WRONG
+
+
+DIGITS = st.characters(categories=["Nd"])
+
+
+@given(data=st.data())
+@settings(deadline=None)
+def test_a_digit_of_another_script_counts_by_its_value(puzzles, data):
+    place = data.draw(st.sampled_from([i for i, sign in enumerate(GRID) if sign != "\n"]))
+    digit = data.draw(DIGITS)
+    changed = GRID[:place] + digit + GRID[place + 1 :]
+    same = unicodedata.decimal(digit) == int(GRID[place])
+    assert puzzles.score_sudoku(changed, GRID) == (RIGHT if same else WRONG)
+    assert puzzles.score_sudoku(GRID[:place] + digit + GRID[place:], GRID) == WRONG
+
+
+@pytest.mark.parametrize(
+    "text", [GRID, f"\n  {GRID}\n\n", GRID.replace("\n", " \r\n"), GRID.replace("\n", "\n\u2028\n")]
+)
 def test_sudoku_allows_blank_lines_and_whitespace_around_lines_strictly(puzzles, text):
     assert puzzles.score_sudoku(text, GRID) == RIGHT
 
@@ -84,6 +111,9 @@ def test_sudoku_ignores_all_but_the_digits_leniently(puzzles, text):
         GRID.replace("\n", ""),
         "4321\n2143\n3412\n1234",
         f"in 2024:\n{GRID}",
+        GRID.replace("\n", "\r"),
+        GRID.replace("\n", "\u2028"),
+        GRID.replace("3412", "\u06633412"),
     ],
 )
 def test_sudoku_refuses_other_grids(puzzles, text):

@@ -1,7 +1,9 @@
 """ROUGE, BLEU and BERTScore: known values, the formulas by hand, odd texts, and what is said when one lacks."""
 
 import math
+import os
 import random
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -9,6 +11,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import ROOT
 
 WORDS = ["cats", "running", "house", "lamp", "quickly", "the", "a"]
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
@@ -110,7 +113,7 @@ def test_a_missing_package_is_named(similarity, part, monkeypatch, name):
             monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setitem(sys.modules, "rouge_score", None)
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
-    with pytest.raises(part("unavailable").UnavailableError, match=r"pip install (rouge-score|sacrebleu)"):
+    with pytest.raises(part("unavailable").UnavailableError, match=r"pip install \"(rouge-score|sacrebleu)\""):
         getattr(similarity, f"{name}_signature")()
 
 
@@ -187,8 +190,72 @@ class TestBertScore:
         with pytest.raises(ValueError, match=r"PARALLELBENCH_BERTSCORE_LAYERS is 7.*between 0 and 6"):
             similarity.bertscore()
 
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("model.safetensors", b"<html>Please sign in.</html>"),
+            ("model.safetensors", b""),
+            ("tokenizer.json", b"<html>Please sign in.</html>"),
+            ("tokenizer.json", b"{}"),
+            ("config.json", b"<html>Please sign in.</html>"),
+            ("config.json", b'{"model_type": "no such type"}'),
+        ],
+    )
+    def test_an_encoder_whose_download_broke_is_an_error_with_a_hint(
+        self, similarity, part, small_encoder, monkeypatch, tmp_path, name, content
+    ):
+        assert (small_encoder / name).exists()
+        for file in small_encoder.iterdir():
+            if file.name == name:
+                (tmp_path / name).write_bytes(content)
+            elif file.name not in ("vocab.txt", "special_tokens_map.json"):
+                (tmp_path / file.name).symlink_to(file)
+        monkeypatch.setenv("PARALLELBENCH_BERTSCORE_MODEL", str(tmp_path))
+        with pytest.raises(part("unavailable").UnavailableError, match=r"cannot be loaded .*downloaded once") as caught:
+            similarity.bertscore()
+        assert "\n" not in str(caught.value)
+
     def test_an_encoder_that_is_not_there_is_named(self, similarity, part, monkeypatch, tmp_path):
         monkeypatch.setenv("PARALLELBENCH_BERTSCORE_MODEL", str(tmp_path))
         monkeypatch.setenv("PARALLELBENCH_BERTSCORE_LAYERS", "2")
         with pytest.raises(part("unavailable").UnavailableError, match="encoder of BERTScore cannot be loaded"):
             similarity.bertscore()
+
+
+SCORE_AND_DRAW = """
+import importlib, os, sys
+sys.path.insert(0, sys.argv[1])
+from parallelbench.similarity import bertscore
+print(f"{bertscore().f1(['A lamp is lit.'], ['A lamp is lit.'])[0]:.3f}")
+print(os.environ["MPLBACKEND"])
+import matplotlib.pyplot
+if sys.argv[2:]:
+    matplotlib.pyplot.figure()
+    print(matplotlib.get_backend().lower())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backend", "drawn_with"),
+    [
+        ("module://matplotlib_inline.backend_inline", None),  # of Jupyter, whether it is installed or not
+        ("module://no_such_package.backend", None),
+        ("no such backend", "agg"),
+        ("module://backend_of_mine", "module://backend_of_mine"),
+        ("svg", "svg"),
+    ],
+)
+def test_no_backend_of_a_notebook_stops_bertscore_and_none_is_changed(small_encoder, tmp_path, backend, drawn_with):
+    (tmp_path / "backend_of_mine.py").write_text("from matplotlib.backends.backend_agg import *\n")
+    environment = {**os.environ, "MPLBACKEND": backend, "PYTHONPATH": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    environment.pop("DISPLAY", None)
+    found = subprocess.run(
+        [sys.executable, "-c", SCORE_AND_DRAW, str(ROOT / "metrics"), *(["draw"] if drawn_with else [])],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.splitlines() == ["1.000", backend, *([drawn_with] if drawn_with else [])]

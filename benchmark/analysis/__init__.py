@@ -1,0 +1,1 @@
+"""Samples to numbers: intervals, PBx, oracle, closed forms."""

@@ -1,0 +1,302 @@
+"""The command `parallelbench watch`: one question, decoded step by step before your eyes."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import math
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.protocol.questions import Row, load_rows, resolve_tasks
+from benchmark.protocol.settings import SchedulerSetting, parse_specification
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+    from benchmark.models.interface import ModelOptions
+
+#: How a token looks by what has happened to it: (style in a terminal, what stands before and behind it elsewhere).
+LOOKS = {
+    "committed": ("bold black on green", "«", "»"),
+    "replaced": ("bold black on yellow", "{", "}"),
+    "remasked": ("bold white on red", "<", ">"),
+    "filled": ("black on cyan", "(", ")"),
+    "kept": ("", "", ""),
+    "masked": ("dim", "", ""),
+}
+MASK_SIGN = "░"
+#: What stands for our signs where the output's encoding has none of them; "?" stands for any other character.
+ASCII = {"░": "_", "·": "-", "«": "[", "»": "]", "⏎": "\\n", "␣": "_"}
+WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One position of the answer: its token as text, and which of `LOOKS` it has."""
+
+    text: str
+    look: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The answer after one step, and the numbers that go with it.
+
+    `sure` holds, for the tokens committed in this step, text and probability, from left to right.
+    """
+
+    number: int
+    num_forward_passes: int
+    cells: tuple[Cell, ...]
+    sure: tuple[tuple[str, float], ...]
+
+    def count(self, look: str) -> int:
+        """Positions with that look."""
+        return sum(cell.look == look for cell in self.cells)
+
+    @property
+    def headline(self) -> str:
+        """The step in one line of numbers; what did not happen is left out."""
+        parts = [f"step {self.number + 1}", _passes(self.num_forward_passes)]
+        parts += [f"{self.count(look)} {look}" for look in LOOKS if look not in ("kept", "masked") and self.count(look)]
+        return " · ".join([*parts, f"{self.count('masked') + self.count('remasked')} still masked"])
+
+
+def watch(
+    *,
+    task: str,
+    row: int,
+    model: str,
+    scheduler: str,
+    block_length: int | None,
+    max_new_tokens: int | None,
+    temperature: float | None,
+    seed: int,
+    options: ModelOptions,
+    delay: float,
+    save: Path | None,
+) -> None:
+    """Decode one row of a task's test split and show every step; see the command line's help for the arguments.
+
+    Raises:
+        ValueError: something named does not exist, or `save` has an ending other than .svg and .txt.
+    """
+    if save is not None and save.suffix not in (".svg", ".txt"):
+        raise ValueError(f"--save {save}: the file's name should end in .svg or .txt")
+    names = resolve_tasks([task])
+    if len(names) != 1:
+        raise ValueError(f"task {task!r} stands for {len(names)} tasks; name one")
+    rows = load_rows(names[0], row + 1)
+    if len(rows) <= row:
+        raise ValueError(f"row {row} of {names[0]} does not exist; rows are numbered from 0 to {len(rows) - 1}")
+    question = rows[row]
+    name, parameters = parse_specification(scheduler)
+    setting = SchedulerSetting(name, parameters, block_length)
+    frames = decode(question, model, setting, max_new_tokens, temperature, seed, options)
+    title = f"{names[0]}, row {row} · {model} · {setting.label}"
+    _show(question, title, frames, delay, save)
+
+
+def decode(
+    row: Row,
+    model_name: str,
+    setting: SchedulerSetting,
+    max_new_tokens: int | None,
+    temperature: float | None,
+    seed: int,
+    options: ModelOptions | None = None,
+) -> Iterator[Frame]:
+    """The frames of one decoding, made while it goes on.
+
+    Raises:
+        ValueError: there is no such model, or it cannot do this task.
+    """
+    from benchmark.engine.decoding import noise_source
+    from benchmark.models import load_model
+    from benchmark.models.prompts import encode_prompts
+    from samplers import stream
+
+    model = load_model(model_name, options)
+    length = max_new_tokens or row["max_new_tokens"]
+    model.check_task([row], length)
+    prepared = model.for_task([row], length)
+    inputs = encode_prompts(prepared.tokenizer, [row])
+    for step in stream(
+        prepared.model,
+        inputs["input_ids"].to(prepared.device),
+        attention_mask=inputs["attention_mask"].to(prepared.device),
+        mask_token_id=prepared.model.mask_token_id,
+        scheduler=setting.build(model.default_temperature if temperature is None else temperature),
+        max_new_tokens=length,
+        block_length=setting.block_length,
+        generator=[noise_source(seed, row["id"], setting.label)],
+    ):
+        yield frame_of(step, prepared.tokenizer)
+
+
+def frame_of(step: Any, tokenizer: Any) -> Frame:
+    """What a `samplers.GenerationStep` of a batch of one shows."""
+    committed, remasked, masked = (flags[0].tolist() for flags in (step.committed, step.remasked, step.masked))
+    probabilities = step.probabilities[0].tolist()
+    cells, sure = [], []
+    for place, (before, token) in enumerate(zip(step.before[0].tolist(), step.sample[0].tolist(), strict=True)):
+        text = MASK_SIGN if masked[place] else _token_text(tokenizer, token)
+        look = "kept" if before == token else "replaced"
+        if remasked[place]:
+            look = "remasked"
+        elif masked[place]:
+            look = "masked"
+        elif committed[place]:
+            # What lies outside the window was filled in by a rule, and has no probability.
+            proposed = not math.isnan(probabilities[place])
+            look = "committed" if proposed else "filled"
+            if proposed:
+                sure.append((text, probabilities[place]))
+        cells.append(Cell(text, look))
+    return Frame(step.number, int(step.num_forward_passes[0]), tuple(cells), tuple(sure))
+
+
+def _token_text(tokenizer: Any, token: int) -> str:
+    text: str = tokenizer.decode([token])
+    return text.strip(" ").replace("\n", "⏎") or "␣"
+
+
+def _passes(count: int) -> str:
+    return f"{count} forward pass{'' if count == 1 else 'es'}"
+
+
+def answer_line(frame: Frame, *, colours: bool) -> Text:
+    """The answer as one line of tokens: coloured, or with signs that do without colour."""
+    from rich.text import Text
+
+    line = Text(overflow="fold")
+    for place, cell in enumerate(frame.cells):
+        style, left, right = LOOKS[cell.look]
+        line.append(" " if place else "")
+        line.append(cell.text if colours else f"{left}{cell.text}{right}", style if colours else "")
+    return line
+
+
+def sure_line(frame: Frame) -> str:
+    """What the step committed, each token with the probability that the model gave it."""
+    return "  ".join(f"{text} {probability:.2f}" for text, probability in frame.sure)
+
+
+def render(frame: Frame, *, colours: bool) -> RenderableType:
+    """One step: its numbers, the answer, and how sure the model was of what was committed."""
+    from rich.console import Group
+    from rich.text import Text
+
+    lines: list[RenderableType] = [Text(frame.headline, "bold" if colours else "")]
+    lines.append(answer_line(frame, colours=colours))
+    if frame.sure:
+        lines.append(Text(f"probability: {sure_line(frame)}", "italic" if colours else ""))
+    return Group(*lines, "")
+
+
+def legend(*, colours: bool) -> Text:
+    """Which look means what."""
+    from rich.text import Text
+
+    line = Text()
+    for name, (style, left, right) in LOOKS.items():
+        if name == "kept":
+            continue
+        line.append("" if not line else "  ")
+        word = f"{MASK_SIGN} masked" if name == "masked" else name
+        line.append(f" {word} " if colours else f"{left}{word}{right}", style if colours else "")
+    return line
+
+
+def _show(row: Row, title: str, frames: Iterator[Frame], delay: float, save: Path | None) -> None:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    _encode_anything()
+    console = Console(highlight=False)
+    colours = console.is_terminal
+    if not colours:
+        console = Console(highlight=False, width=WIDTH)
+    kept: list[Frame] = []
+
+    def head(target: Console, coloured: bool) -> None:
+        target.print(Text(title, "bold underline" if coloured else ""))
+        target.print(Text(row["messages"][-1]["content"], "dim" if coloured else ""))
+        target.print(legend(colours=coloured))
+        target.print()
+
+    def foot(target: Console, last: Frame) -> None:
+        target.print(Text(f"a right answer: {row['answer']}"))
+        tokens = len(last.cells)
+        each = tokens / last.num_forward_passes
+        target.print(f"{tokens} tokens in {_passes(last.num_forward_passes)}: {each:.2f} tokens per step")
+
+    frame: Frame
+    if colours and delay > 0:
+        first = next(frames)
+        kept.append(first)
+        head(console, True)
+        with Live(render(first, colours=True), console=console, auto_refresh=False) as live:
+            for frame in frames:
+                time.sleep(delay)
+                kept.append(frame)
+                live.update(render(frame, colours=True), refresh=True)
+    else:
+        for frame in frames:
+            if not kept:
+                head(console, colours)
+            kept.append(frame)
+            console.print(render(frame, colours=colours))
+    foot(console, kept[-1])
+    if save is not None:
+        _save(save, title, head, foot, kept)
+        console.print(f"saved: {save}", soft_wrap=True, markup=False)
+
+
+def _encode_anything() -> None:
+    """Let the standard output take every character, whatever its encoding."""
+
+    def spell(error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeEncodeError):
+            raise error
+        return "".join(ASCII.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+    codecs.register_error("parallelbench.ascii", spell)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="parallelbench.ascii")
+
+
+def _without_fonts(svg: str) -> str:
+    """The picture with the reader's own monospaced font: rich's would be fetched from a server."""
+    return re.sub(r"@font-face\s*{[^}]*}\s*", "", svg)
+
+
+def _save(path: Path, title: str, head: Any, foot: Any, frames: list[Frame]) -> None:
+    """All steps, one under the other, as a picture or as text."""
+    from rich.console import Console
+
+    colours = path.suffix == ".svg"
+    recorder = Console(
+        record=True, file=io.StringIO(), width=WIDTH, highlight=False, force_terminal=colours, color_system="truecolor"
+    )
+    head(recorder, colours)
+    for frame in frames:
+        recorder.print(render(frame, colours=colours))
+    foot(recorder, frames[-1])
+    text = _without_fonts(recorder.export_svg(title=title)) if colours else recorder.export_text()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Runs what is missing: models and methods in, scored samples out."""

@@ -1,0 +1,1 @@
+"""What to run: questions, methods and the settings of a run."""

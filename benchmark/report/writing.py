@@ -1,0 +1,226 @@
+"""The report of a run, or of several, from what is on disk alone: summary.json, summary.csv, plots, and the tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.analysis.families import Family
+from benchmark.analysis.summary import PB_SCORES, Oracle, Point, Summary, summarise
+from benchmark.report.plots import write_plots
+from benchmark.report.tables import (
+    comparison_tables,
+    mean_tables,
+    missing_line,
+    notes,
+    task_statistics_tables,
+    task_tables,
+    text_tables,
+)
+from benchmark.report.theory_plots import panels
+from benchmark.store.merging import MergedRuns
+from benchmark.store.runs import RunStore, write_atomically
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+# Beyond these digits a mean of percentages says nothing, and sums differ between machines.
+_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `write_report` found and wrote; `files` are the summary files, then the plots."""
+
+    directory: Path
+    summary: Summary
+    files: tuple[Path, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every setting of the run is on disk."""
+        return len(self.summary.points) == self.summary.expected
+
+    @property
+    def missing_line(self) -> str | None:
+        """One line that says how many settings are missing, or None when all are there."""
+        return missing_line(self.summary)
+
+    def renderables(self) -> list[RenderableType]:
+        """What a command line prints with rich, in order: tables of tasks and of methods, then notes on them.
+
+        `missing_line` is not among them.
+        """
+        from rich.text import Text
+
+        kinds = (task_tables, text_tables, comparison_tables, task_statistics_tables, mean_tables)
+        tables = [table for kind in kinds for table in kind(self.summary)]
+        return [*(part for table in tables for part in (table, Text(""))), *map(Text, notes(self.summary))]
+
+
+def write_report(*run_directories: str | Path, output: str | Path | None = None) -> Report:
+    """Compute and write the report of a run, finished or not; an earlier report is replaced.
+
+    Several runs are reported as one, see `MergedRuns`; nothing is written into their directories.
+
+    Nothing but the directories is read, so that the report can be made anew on another machine. The same samples give
+    the same files, byte for byte, with the same versions of the libraries.
+
+    Args:
+        run_directories: one or more.
+        output: where the report goes, outside of the runs; None, for a single run, is the run's own directory.
+
+    Raises:
+        ValueError: a directory holds no run, several runs have no `output` or do not go into one report.
+    """
+    store: RunStore | MergedRuns
+    own = len(run_directories) == 1 and (output is None or Path(output).resolve() == Path(run_directories[0]).resolve())
+    if own:
+        store = RunStore(run_directories[0])
+    elif output is not None:
+        store = MergedRuns(run_directories, output)
+    else:
+        raise ValueError("a report of several runs needs a directory of its own: name it as output")
+    summary = summarise(store)
+    with store.report_lock():
+        json_path, csv_path = store.directory / "summary.json", store.directory / "summary.csv"
+        text = json.dumps(summary_json(summary), indent=1, allow_nan=False)
+        write_atomically(json_path, text.encode() + b"\n")
+        write_atomically(csv_path, summary_csv(summary).encode("utf-8", "backslashreplace"))
+        plots = write_plots(summary, store.directory)
+    return Report(store.directory, summary, (json_path, csv_path, *plots))
+
+
+def summary_json(summary: Summary) -> dict[str, Any]:
+    """The summary as plain JSON objects in a fixed order; scores are percentages."""
+    keys = summary.setting_keys()
+    families = [(model, family) for model in summary.models for family in summary.families]
+    per_task = [
+        (model, task, family.name) for model in summary.models for task in summary.tasks for family in summary.families
+    ]
+    return {
+        "format": 1,
+        "settings_expected": summary.expected,
+        "settings_present": len(summary.points),
+        "missing": [list(key) for key in keys if key not in summary.points],
+        "models": summary.models,
+        "tasks": summary.tasks,
+        **({"runs": summary.settings["runs"]} if summary.asked is not None else {}),
+        "signatures": summary.signatures,
+        "schedulers": [_scheduler_json(summary, label) for label in summary.labels],
+        "results": [
+            {
+                "model": key[0],
+                "task": key[1],
+                "scheduler": key[2],
+                **_point_json(summary.points[key]),
+                "scores": {name: _rounded(value) for name, value in summary.points[key].scores.items()},
+            }
+            for key in keys
+            if key in summary.points
+        ],
+        "mean_over_tasks": [
+            {"model": model, "scheduler": label, **_point_json(summary.means[model, label])}
+            for model in summary.models
+            for label in summary.labels
+            if (model, label) in summary.means
+        ],
+        "families": [_family_json(summary, model, family) for model, family in families],
+        "parallelizability": [
+            {"model": key[0], "task": key[1], "family": key[2], "value": _rounded(summary.parallelizability[key])}
+            for key in per_task
+            if key in summary.parallelizability
+        ],
+        "oracle": [
+            {"model": key[0], "task": key[1], "family": key[2], **_oracle_json(summary.oracles[key])}
+            for key in per_task
+            if key in summary.oracles
+        ],
+        "closed_forms": [
+            {
+                "task": task,
+                "scheduler": panel.scheduler,
+                "greedy": form.greedy,
+                "points": [[_rounded(value) for value in point] for point in form.points],
+            }
+            for task in summary.tasks
+            for panel in panels(summary, task)
+            for form in panel.forms
+        ],
+        "order_preference": [
+            {"model": model, "task": task, "scheduler": scheduler, "slope": _rounded(slope)}
+            for (model, task, scheduler), slope in summary.order_preference.items()
+        ],
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DIGITS)
+
+
+def _point_json(point: Point) -> dict[str, Any]:
+    return {
+        "score": _rounded(point.score),
+        "low": _rounded(point.low),
+        "high": _rounded(point.high),
+        "score_strict": _rounded(point.score_strict),
+        "tokens_per_step": _rounded(point.tokens_per_step),
+        "num_forward_passes": _rounded(point.num_forward_passes),
+        "item_tokens_per_step": _rounded(point.item_tokens_per_step),
+        "samples": point.samples,
+    }
+
+
+def _oracle_json(oracle: Oracle) -> dict[str, Any]:
+    return {
+        "score": _rounded(oracle.score),
+        "tokens_per_step": _rounded(oracle.tokens_per_step),
+        "num_forward_passes": _rounded(oracle.num_forward_passes),
+        "samples": oracle.samples,
+    }
+
+
+def _scheduler_json(summary: Summary, label: str) -> dict[str, Any]:
+    family = summary.family_of(label)
+    setting = next(setting for setting in family.settings if setting.label == label)
+    return {
+        "label": label,
+        "family": family.name,
+        "parameter": family.parameter,
+        "value": setting.value,
+        "block_length": setting.block_length,
+    }
+
+
+def _family_json(summary: Summary, model: str, family: Family) -> dict[str, Any]:
+    reached = summary.tokens_per_step_at.get((model, family.name))
+    oracle = summary.mean_oracles.get((model, family.name))
+    speeds = {f"pb{score}": None if reached is None else _rounded(reached[score]) for score in PB_SCORES}
+    return {
+        "model": model,
+        "family": family.name,
+        "adaptive": family.adaptive,
+        "complete": reached is not None,
+        **speeds,
+        "oracle": None if oracle is None else _oracle_json(oracle),
+    }
+
+
+def summary_csv(summary: Summary) -> str:
+    """One line per model, task and setting that is on disk; means over tasks are in the JSON file only."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    head = ["model", "task", "scheduler", "family", "parameter", "value", "block_length"]
+    measures = ["score", "low", "high", "score_strict", "tokens_per_step", "num_forward_passes", "samples"]
+    writer.writerow(head + measures)
+    for model, task, label in summary.setting_keys():
+        point = summary.points.get((model, task, label))
+        if point is not None:
+            described, measured = _scheduler_json(summary, label), _point_json(point)
+            row = [*(described[key] for key in head[3:]), *(measured[key] for key in measures)]
+            writer.writerow([model, task, label, *row])
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Studies beside the benchmark: what each score of text sees."""

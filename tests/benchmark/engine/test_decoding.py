@@ -1,0 +1,205 @@
+"""Decoding one task: batches that shrink where memory runs out, shared prompts, and what is counted in an answer."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import questions, save_reference
+
+from benchmark.engine.decoding import TaskDecoder
+from benchmark.models import HubModel, IdealModel, ModelOptions, TaskModel
+from benchmark.models.memory import automatic_batch_size, free_host_memory, is_out_of_memory
+from benchmark.models.prompts import cut_answer, pad_left
+from samplers import ConfidenceScheduler, RandomScheduler, ThresholdScheduler
+
+ROWS = questions("waiting_line_shuffle", 7)
+HOST = "[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate"
+
+
+class Crowded:
+    """A model for which more than some rows are too many."""
+
+    def __init__(self, model: Any, most: int, error: BaseException) -> None:
+        self.model, self.most, self.error = model, most, error
+        self.mask_token_id, self.vocab_size = model.mask_token_id, model.vocab_size
+        self.refused: list[int] = []
+
+    def __call__(self, input_ids: torch.Tensor, attention_mask: Any = None, logits_to_keep: Any = None) -> Any:
+        if len(input_ids) > self.most:
+            self.refused.append(len(input_ids))
+            raise self.error
+        return self.model(input_ids, attention_mask, logits_to_keep)
+
+
+def decoder(prepared: TaskModel, batch_size: int, notices: list[str] | None = None, model: Any = None) -> TaskDecoder:
+    say = (notices if notices is not None else []).append
+    return TaskDecoder(model or IdealModel(), prepared, ROWS, 32, batch_size, 0, say)
+
+
+def decode(made: TaskDecoder, scheduler: Any = None) -> list[dict[str, Any]]:
+    return made.decode(scheduler or RandomScheduler(k=8, temperature=1.0), label="random", block_length=None)
+
+
+@pytest.fixture(scope="module")
+def ideal() -> TaskModel:
+    return IdealModel().for_task(ROWS, 32)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> HubModel:
+    return HubModel(str(save_reference(tmp_path_factory.mktemp("reference"))), ModelOptions())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(), RuntimeError(HOST)],
+    ids=["gpu", "mem", "host"],
+)
+def test_a_batch_too_large_for_the_memory_is_halved_until_it_fits(error: BaseException, ideal: TaskModel) -> None:
+    crowded = Crowded(ideal.model, 2, error)
+    notices: list[str] = []
+    made = decoder(TaskModel(crowded, ideal.tokenizer), 7, notices)
+    assert decode(made) == decode(decoder(ideal, 7))
+    assert crowded.refused == [7, 3]
+    assert (made.batch_size, made.has_shrunk) == (1, True)
+    assert notices == [
+        "ideal: 7 rows did not fit into memory; going on with 3 at a time",
+        "ideal: 3 rows did not fit into memory; going on with 1 at a time",
+    ]
+    decode(made)
+    assert crowded.refused == [7, 3], "what fits is remembered"
+
+
+def test_what_was_decoded_before_memory_ran_out_is_kept(ideal: TaskModel) -> None:
+    class LaterCrowded(Crowded):
+        calls = 0
+
+        def __call__(self, input_ids: torch.Tensor, *arguments: Any, **options: Any) -> Any:
+            self.calls += 1
+            # The second batch of four, in its second step.
+            self.most = 2 if self.calls > 5 else 4
+            return super().__call__(input_ids, *arguments, **options)
+
+    crowded = LaterCrowded(ideal.model, 4, MemoryError())
+    batches: list[int] = []
+    made = decoder(TaskModel(crowded, ideal.tokenizer), 4)
+    found = made.decode(
+        RandomScheduler(k=8, temperature=1.0),
+        label="random",
+        block_length=None,
+        watch=lambda rows, tokens, seconds: batches.append(rows),
+    )
+    assert found == decode(decoder(ideal, 7))
+    assert crowded.refused == [3]
+    assert batches == [4, 1, 1, 1]
+
+
+def test_a_single_row_that_does_not_fit_is_said_in_one_line(ideal: TaskModel) -> None:
+    made = decoder(TaskModel(Crowded(ideal.model, 0, MemoryError()), ideal.tokenizer), 2)
+    with pytest.raises(ValueError, match=r"the memory of cpu is too small for a single row of \d+ prompt and 32 new"):
+        decode(made)
+
+
+def test_other_errors_of_a_model_stay_what_they_are(ideal: TaskModel) -> None:
+    made = decoder(TaskModel(Crowded(ideal.model, 0, RuntimeError("shapes differ")), ideal.tokenizer), 2)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        decode(made)
+    assert not is_out_of_memory(RuntimeError("shapes differ"))
+    assert not is_out_of_memory(ValueError("out of memory"))
+
+
+@pytest.mark.parametrize(
+    "scheduler", [RandomScheduler(k=4), ConfidenceScheduler(k=16), ThresholdScheduler(threshold=0.5)], ids=str
+)
+def test_settings_that_share_the_prompts_decode_what_each_decodes_alone(scheduler: Any, reference: HubModel) -> None:
+    prepared = reference.for_task(ROWS, 32)
+    made = decoder(prepared, 7, model=reference)
+    decode(made, ConfidenceScheduler(k=8))
+    assert decode(made, scheduler) == decode(decoder(prepared, 7, model=reference), scheduler)
+
+
+def test_the_prompts_are_encoded_once_for_all_settings(reference: HubModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = reference.for_task(ROWS, 32)
+    lengths: list[int] = []
+    forward = prepared.model.forward
+
+    def counted(input_ids: torch.Tensor, **options: Any) -> Any:
+        lengths.append(input_ids.shape[1])
+        return forward(input_ids, **options)
+
+    monkeypatch.setattr(prepared.model, "forward", counted)
+    made = decoder(prepared, 7, model=reference)
+    decode(made, ConfidenceScheduler(k=16))
+    decode(made, ConfidenceScheduler(k=8))
+    assert lengths == [made.longest_prompt + 32, 32, 32, 32, 32, 32]
+    # Other rows are other prompts.
+    made.batch_size = 4
+    decode(made, ConfidenceScheduler(k=32))
+    assert [length > 32 for length in lengths[6:]] == [True, True]
+
+
+def test_tokens_of_items_are_those_with_letters_or_digits(ideal: TaskModel) -> None:
+    for row, sample in zip(ROWS, decode(decoder(ideal, 7), RandomScheduler(k=1, temperature=1.0)), strict=True):
+        # Words: two for each of these people; and brackets, quotes and commas between them.
+        assert sample["num_item_tokens"] == 2 * row["length"]
+        assert sample["num_answer_tokens"] == 2 * row["length"] + 2 * row["length"]
+
+
+def test_an_answer_ends_at_the_first_of_several_end_tokens(ideal: TaskModel) -> None:
+    end = ideal.tokenizer.eos_token_id
+    assert cut_answer(ideal.tokenizer, [9, 8, end, 7]) == [9, 8]
+    assert cut_answer(ideal.tokenizer, [9, 8, end, 7], (8, end)) == [9]
+    assert cut_answer(ideal.tokenizer, [9, 8]) == [9, 8]
+
+
+def test_prompts_of_different_length_are_padded_on_the_left() -> None:
+    input_ids, mask = pad_left([[1, 2, 3], [4]], 0)
+    assert input_ids.tolist() == [[1, 2, 3], [0, 0, 4]]
+    assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]
+
+
+def test_the_automatic_batch_follows_the_memory(
+    reference: HubModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert free_host_memory() > 1 << 20
+    prepared = reference.for_task(ROWS, 32)
+    sizes = []
+    for free in (1 << 40, 8 << 20, 1):
+        monkeypatch.setattr("benchmark.models.memory.free_host_memory", lambda free=free: free)
+        sizes.append(automatic_batch_size(prepared, prompt_length=300, max_new_tokens=32))
+    assert sizes[0] == 32
+    assert sizes[0] > sizes[1] > sizes[2] == 1
+
+
+def test_the_automatic_batch_is_what_the_fullest_gpu_holds(
+    reference: HubModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = torch.device("cuda:0"), torch.device("cuda:1")
+    free = {first: 1000, second: 600}
+    monkeypatch.setattr("benchmark.models.memory._measured", lambda *arguments: {first: 10, second: 100})
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda gpu: (free[gpu], 2000))
+    prepared = TaskModel(reference.for_task(ROWS, 32).model, reference.tokenizer, first)
+    assert automatic_batch_size(prepared, prompt_length=300, max_new_tokens=32) == 4
+    free[second] = 60
+    assert automatic_batch_size(prepared, prompt_length=300, max_new_tokens=32) == 1
+    free[second] = 1 << 40
+    assert automatic_batch_size(prepared, prompt_length=300, max_new_tokens=32) == 80
+
+
+def test_prompts_that_find_no_room_on_the_device_are_halved_too(
+    ideal: TaskModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = TaskDecoder._batch
+
+    def crowded(self: TaskDecoder, start: int, stop: int) -> Any:
+        if stop - start > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return batch(self, start, stop)
+
+    monkeypatch.setattr(TaskDecoder, "_batch", crowded)
+    made = decoder(ideal, 7)
+    found = decode(made)
+    assert made.batch_size == 3
+    monkeypatch.undo()
+    assert found == decode(decoder(ideal, 7))

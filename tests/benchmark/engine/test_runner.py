@@ -1,0 +1,351 @@
+"""The runner: the same samples however they are batched, finished settings kept, and what a stop leaves behind."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from loopback_languagetool import loopback_languagetool
+
+import hub_dataset
+from benchmark.engine.decoding import noise_source
+from benchmark.engine.runner import Job, Runner, load_metric
+from benchmark.models import BenchmarkModel, IdealModel, TaskModel, load_model
+from benchmark.models.prompts import decode_answer, encode_prompts
+from benchmark.protocol.questions import load_rows
+from benchmark.protocol.settings import RunSettings, parse_schedulers
+from benchmark.store.runs import RunStore
+
+TASKS = ("waiting_line_shuffle", "puzzle_sudoku_n4_12")
+# One of each kind: a quota, blocks, a threshold, remasking, and scores that are drawn.
+SCHEDULERS = ["random:k=8", "left_to_right:k=8", "threshold:threshold=0.5", "remdm:k=8", "rcr:k=16"]
+
+
+def make_runner(
+    directory: Path,
+    tasks: tuple[str, ...] = TASKS,
+    schedulers: list[str] = SCHEDULERS,
+    samples: int | None = 8,
+    models: list[BenchmarkModel] | None = None,
+    **options: Any,
+) -> Runner:
+    """A runner whose store is new or holds what an earlier one of the same settings left."""
+    rows = {task: load_rows(task, samples) for task in tasks}
+    changes = {name: options.pop(name) for name in ("seed", "temperature", "max_new_tokens") if name in options}
+    settings = RunSettings(
+        models=tuple(model.name for model in models) if models else ("ideal",),
+        tasks=tasks,
+        schedulers=parse_schedulers(schedulers, {task: rows[task][0]["max_new_tokens"] for task in tasks}, None),
+        samples=samples,
+        checksums={},
+        **{"seed": 0, "temperature": None, "max_new_tokens": None, **changes},
+    )
+    return Runner(settings, RunStore(directory), rows, models or [load_model("ideal")], **options)
+
+
+class Recorder:
+    """A progress that keeps what it is told: tasks of finished settings, batches, and notices."""
+
+    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
+        self.tasks: list[str] = []
+        self.batches: list[tuple[str, int, int]] = []
+        self.notices: list[str] = []
+        self._then = then
+
+    def setting_done(self, job: Job) -> None:
+        self.tasks.append(job.task)
+        self._then()
+
+    def batch_done(self, job: Job, rows: int, tokens: int, seconds: float) -> None:
+        assert seconds > 0
+        self.batches.append((job.task, rows, tokens))
+
+    def notice(self, line: str) -> None:
+        self.notices.append(line)
+
+
+def run(runner: Runner) -> Recorder:
+    """Run what is pending; returns what was reported."""
+    recorder = Recorder()
+    runner.run(runner.jobs()[0], recorder)
+    return recorder
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """The samples on disk, by their path in the run's directory."""
+    files = [path for path in (directory / "samples").rglob("*") if path.is_file()]
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the tasks and schedulers above, for reading only."""
+    directory = tmp_path_factory.mktemp("finished")
+    run(make_runner(directory))
+    return directory
+
+
+# -- what is computed ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 1, "workers": 1}, {"batch_size": 3, "workers": 2}], ids=str)
+def test_results_are_the_same_bytes_whatever_the_batch_size_and_workers(
+    options: dict[str, int], finished: Path, tmp_path: Path
+) -> None:
+    run(make_runner(tmp_path, **options))
+    assert contents(tmp_path) == contents(finished)
+    assert len(contents(finished)) == len(TASKS) * len(SCHEDULERS)
+
+
+def test_another_seed_gives_other_samples(finished: Path, tmp_path: Path) -> None:
+    run(make_runner(tmp_path, seed=1))
+    other, first = contents(tmp_path), contents(finished)
+    assert other.keys() == first.keys()
+    shuffles = [name for name in first if "shuffle" in name]
+    assert all(other[name] != first[name] for name in shuffles)
+
+
+def test_a_setting_has_the_same_samples_whatever_runs_beside_it(finished: Path, tmp_path: Path) -> None:
+    run(make_runner(tmp_path, tasks=TASKS[:1], schedulers=SCHEDULERS[:1]))
+    (name,) = contents(tmp_path)
+    assert contents(tmp_path)[name] == contents(finished)[name]
+
+
+def test_samples_are_the_rows_in_their_order_with_the_metrics_scores(finished: Path) -> None:
+    rows = load_rows(TASKS[0], 8)
+    samples = RunStore(finished).read_samples("ideal", TASKS[0], "random(k=8)")
+    assert [sample["id"] for sample in samples] == [row["id"] for row in rows]
+    assert [sample["length"] for sample in samples] == [row["length"] for row in rows]
+    scored = load_metric().compute(
+        predictions=[sample["prediction"] for sample in samples],
+        references=[row["reference"] for row in rows],
+        per_sample=True,
+    )["samples"]
+    names = ("score", "score_strict", "headline")
+    assert [sample["scores"] for sample in samples] == [{name: score[name] for name in names} for score in scored]
+
+
+def test_tokens_per_step_is_the_answers_length_over_the_forward_passes(finished: Path) -> None:
+    for task, tokens in zip(TASKS, (32, 64), strict=True):
+        for sample in RunStore(finished).read_samples("ideal", task, "random(k=8)"):
+            assert sample["num_tokens"] == tokens
+            assert sample["num_forward_passes"] == tokens // 8
+            assert sample["tokens_per_step"] == 8.0
+        for sample in RunStore(finished).read_samples("ideal", task, "remdm(k=8)"):
+            assert sample["num_forward_passes"] == tokens // 8 + 1
+
+
+@pytest.mark.parametrize("task", hub_dataset.default_task_names())
+def test_the_ideal_model_is_always_right_one_token_at_a_time(task: str, tmp_path: Path) -> None:
+    run(make_runner(tmp_path, tasks=(task,), schedulers=["random:k=1", "left_to_right:k=1"], samples=4))
+    for label in ("random(k=1)", "left_to_right(k=1)"):
+        samples = RunStore(tmp_path).read_samples("ideal", task, label)
+        assert [sample["scores"]["score_strict"] for sample in samples] == [1.0] * 4
+
+
+def test_the_users_temperature_wins_over_the_models(tmp_path: Path) -> None:
+    for name, temperature in (("own", None), ("one", 1.0), ("greedy", 0.0)):
+        runner = make_runner(tmp_path / name, TASKS[:1], ["confidence:k=4"], temperature=temperature)
+        run(runner)
+    assert contents(tmp_path / "own") == contents(tmp_path / "one")
+    assert contents(tmp_path / "own") != contents(tmp_path / "greedy")
+
+
+def test_max_new_tokens_is_the_length_of_every_answer(tmp_path: Path) -> None:
+    run(make_runner(tmp_path, TASKS[1:], ["random:k=8"], max_new_tokens=40))
+    samples = RunStore(tmp_path).read_samples("ideal", TASKS[1], "random(k=8)")
+    assert {sample["num_tokens"] for sample in samples} == {40}
+    assert {sample["num_forward_passes"] for sample in samples} == {5}
+
+
+# -- what is on disk already ---------------------------------------------------------------------------------------
+
+
+def test_all_is_pending_at_first_with_the_longest_jobs_in_front(tmp_path: Path) -> None:
+    jobs, before = make_runner(tmp_path).jobs()
+    assert [job.task for job in jobs] == ["puzzle_sudoku_n4_12", "waiting_line_shuffle"]
+    assert [len(job.pending) for job in jobs] == [5, 5]
+    assert before == dict.fromkeys(TASKS, 0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_quota_beyond_a_tasks_tokens_is_not_run_on_it(tmp_path: Path) -> None:
+    jobs, _ = make_runner(tmp_path, schedulers=["random"]).jobs()
+    quotas = {job.task: [setting.parameters["k"] for setting in job.pending] for job in jobs}
+    assert quotas == {"waiting_line_shuffle": [1, 2, 4, 8, 16, 32], "puzzle_sudoku_n4_12": [1, 2, 4, 8, 16, 32, 64]}
+
+
+def test_nothing_is_pending_in_a_finished_run(finished: Path) -> None:
+    runner = make_runner(finished)
+    jobs, before = runner.jobs()
+    assert jobs == []
+    assert before == dict.fromkeys(TASKS, len(SCHEDULERS))
+    assert run(runner).tasks == []
+
+
+def test_only_what_is_damaged_absent_or_of_other_rows_is_run_again(finished: Path, tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    for name, content in contents(finished).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    cut, absent = (store.samples_path("ideal", TASKS[0], f"{name}(k=8)") for name in ("random", "remdm"))
+    fewer = store.samples_path("ideal", TASKS[1], "rcr(k=16)")
+    cut.write_bytes(cut.read_bytes()[:-40])
+    absent.unlink()
+    store.write_samples("ideal", TASKS[1], "rcr(k=16)", store.read_samples("ideal", TASKS[1], "rcr(k=16)")[:-1])
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jsonl") if path not in (cut, absent, fewer)}
+
+    assert sorted(run(make_runner(tmp_path)).tasks) == [TASKS[1], TASKS[0], TASKS[0]]
+    assert contents(tmp_path) == contents(finished)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+# -- when it is stopped --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_run_keeps_what_is_finished_and_goes_on_from_there(
+    workers: int, finished: Path, tmp_path: Path
+) -> None:
+    def interrupt() -> None:
+        if len(recorder.tasks) == 3:
+            raise KeyboardInterrupt
+
+    recorder = Recorder(interrupt)
+    runner = make_runner(tmp_path, workers=workers)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(runner.jobs()[0], recorder)
+    kept = contents(tmp_path)
+    assert 3 <= len(kept) < len(TASKS) * len(SCHEDULERS)
+    assert kept.items() <= contents(finished).items()
+
+    again = make_runner(tmp_path)
+    assert sum(again.jobs()[1].values()) == len(kept)
+    assert len(run(again).tasks) == len(TASKS) * len(SCHEDULERS) - len(kept)
+    assert contents(tmp_path) == contents(finished)
+
+
+class _FailingModel(IdealModel):
+    """An ideal model that does only the tasks it is told."""
+
+    def __init__(self, error: BaseException, fails_on: str, others: threading.Event | None = None) -> None:
+        super().__init__()
+        self.error, self.fails_on, self.others = error, fails_on, others
+
+    def for_task(self, rows: Any, max_new_tokens: int) -> TaskModel:
+        if rows[0]["task"] == self.fails_on:
+            raise self.error
+        if self.others is not None:
+            assert self.others.wait(60)
+        return super().for_task(rows, max_new_tokens)
+
+
+def test_what_a_model_refuses_names_model_and_task(tmp_path: Path) -> None:
+    model = _FailingModel(ValueError("row 3: too long"), TASKS[1])
+    with pytest.raises(ValueError, match=f"ideal on {TASKS[1]}: row 3: too long"):
+        run(make_runner(tmp_path, models=[model]))
+
+
+def test_an_error_in_one_task_stops_the_others(tmp_path: Path) -> None:
+    model = _FailingModel(RuntimeError("broken"), TASKS[1])
+    runner = make_runner(tmp_path, workers=2, models=[model])
+    model.others = runner._stop
+    with pytest.raises(RuntimeError, match="broken"):
+        run(runner)
+    assert contents(tmp_path) == {}
+
+
+def test_torch_has_its_threads_back_afterwards(tmp_path: Path) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    run(make_runner(tmp_path / "whole", schedulers=["random:k=32"], workers=2))
+    assert torch.get_num_threads() == before
+    runner = make_runner(tmp_path / "failed", schedulers=["random:k=32"], workers=2)
+    runner.rows = {task: [{**row, "reference": "{}"} for row in rows] for task, rows in runner.rows.items()}
+    with pytest.raises(ValueError, match="scorer"):
+        run(runner)
+    assert torch.get_num_threads() == before
+
+
+# -- its parts -----------------------------------------------------------------------------------------------------
+
+
+def test_noise_depends_on_seed_row_and_setting_alone() -> None:
+    import torch
+
+    def draw(*source: Any) -> list[float]:
+        return torch.rand(4, generator=noise_source(*source)).tolist()
+
+    first = draw(0, "copy-test-0000", "random(k=1)")
+    assert draw(0, "copy-test-0000", "random(k=1)") == first
+    others = [
+        draw(1, "copy-test-0000", "random(k=1)"),
+        draw(-1, "copy-test-0000", "random(k=1)"),
+        draw(10**30, "copy-test-0000", "random(k=1)"),
+        draw(0, "copy-test-0001", "random(k=1)"),
+        draw(0, "copy-test-0000", "random(k=2)"),
+    ]
+    assert len({tuple(values) for values in [first, *others]}) == 6
+
+
+def test_an_answer_ends_at_its_first_end_token() -> None:
+    tokenizer = load_model("ideal").for_task(load_rows("waiting_line_copy", 2), 32).tokenizer
+    words = tokenizer('["Ada').input_ids[:1]
+    end = tokenizer.eos_token_id
+    assert decode_answer(tokenizer, [*words, end, *words, end]) == tokenizer.decode(words)
+    assert decode_answer(tokenizer, [*words, *words]) == tokenizer.decode(words) * 2
+    assert decode_answer(tokenizer, [end, *words]) == ""
+
+
+def test_prompts_are_padded_on_the_left() -> None:
+    rows = load_rows("waiting_line_copy", 4)
+    tokenizer = load_model("ideal").for_task(rows, 32).tokenizer
+    together = encode_prompts(tokenizer, rows)
+    lengths = together["attention_mask"].sum(dim=1).tolist()
+    assert len(set(lengths)) > 1
+    for row, ids, mask, length in zip(rows, together["input_ids"], together["attention_mask"], lengths, strict=True):
+        assert mask.tolist() == [0] * (len(mask) - length) + [1] * length
+        assert ids[len(ids) - length :].tolist() == encode_prompts(tokenizer, [row])["input_ids"][0].tolist()
+
+
+def test_the_metric_can_be_loaded_again_and_leaves_the_environment_as_it_was() -> None:
+    environment = dict(os.environ)
+    reference = '{"scorer": "list_match", "answer": "[\\"Ada\\"]"}'
+    for _ in range(2):
+        assert load_metric().compute(predictions=['["Ada"]'], references=[reference])["score"] == 100.0
+    assert dict(os.environ) == environment
+
+
+def test_only_scores_are_kept_of_what_the_metric_says(tmp_path: Path) -> None:
+    runner = make_runner(tmp_path)
+    said = {"samples": [{"scorer": "list_match", "task": "t", "score": 1.0, "headline": 1.0}]}
+    runner._metric = SimpleNamespace(compute=lambda **arguments: said)
+    kept = runner._score([{"reference": "{}"}], [{"id": "a", "prediction": "b"}])
+    assert kept == ([{"id": "a", "prediction": "b", "scores": {"score": 1.0, "headline": 1.0}}], {})
+
+
+def test_what_scoring_text_takes_is_missed_before_anything_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setenv("PARALLELBENCH_LANGUAGETOOL_URL", "http://127.0.0.1:9")
+    runner = make_runner(tmp_path, tasks=("words_to_sentence_easy",), schedulers=["random:k=8"])
+    jobs = [Job(load_model("ideal"), "words_to_sentence_easy", runner.rows["words_to_sentence_easy"], 8, [])]
+    monkeypatch.setattr(runner, "_run_side_by_side", None)
+    with pytest.raises(OSError, match=r"127\.0\.0\.1:9 gave no answer"):
+        runner.run(jobs, Recorder())
+
+
+def test_scores_of_text_are_kept_with_their_headline(tmp_path, monkeypatch):
+    with loopback_languagetool({"He go": "HE_VERB_AGR"}) as server:
+        monkeypatch.setenv("PARALLELBENCH_LANGUAGETOOL_URL", server.url)
+        rows = load_rows("words_to_sentence_easy", 2) + load_rows("text_writing_summarize", 1)
+        runner = make_runner(tmp_path)
+        answers = [rows[0]["answer"], "He go home.", rows[2]["answer"]]
+        samples, signatures = runner._score(rows, [{"prediction": answer} for answer in answers])
+    scores = [sample["scores"] for sample in samples]
+    assert [score["headline"] for score in scores] == [1.0, 0.0, 1.0]
+    assert [score["score"] for score in scores] == [1.0, 0.0, 1.0]
+    assert signatures["grammar"] == "LanguageTool 0.0, en-US, all rules"
+    assert scores[0]["inclusion"] == scores[2]["rouge_l"] == 1.0

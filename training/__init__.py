@@ -1,0 +1,4 @@
+"""The reference model: how the small dLLM in `hub_model` is made, from the generators' train split to its card.
+
+>>> python -m training --help
+"""
