@@ -6,6 +6,7 @@ what `card_facts.yaml` says (reasons, sources, limits) appears where a config th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -20,6 +21,8 @@ from .yaml_files import read_mapping
 
 TEMPLATE = Path(__file__).resolve().parent / "card.md"
 FACTS = TEMPLATE.with_name("card_facts.yaml")
+# Config → tokens of its answers in Qwen's vocabulary (least, mean, most), measured by tests/answer_tokens.py.
+ANSWER_TOKENS = TEMPLATE.with_name("answer_tokens.json")
 # What the front matter of every built card begins with; `writing` knows its own folders by it.
 TITLE = "pretty_name: ParallelBench"
 
@@ -116,11 +119,12 @@ def _tables(written: Written) -> str:
             continue
         splits = list(dict.fromkeys(split for _, result in members for split in result.counts))
         counts = " | ".join(f"rows of `{split}`" for split in splits)
-        lines = [f"### {_title(category)}", "", f"| config | {counts} | length | new tokens | scorer | what to do |"]
-        lines.append("|---" * (5 + len(splits)) + "|")
+        columns = f"| config | {counts} | length | answer tokens | new tokens | scorer | what to do |"
+        lines = [f"### {_title(category)}", "", columns, "|---" * (6 + len(splits)) + "|"]
         for task, result in members:
             sizes = " | ".join(str(result.counts.get(split, "–")) for split in splits)
-            cells = f"{sizes} | {_lengths(task)} | {task.max_new_tokens} | `{task.scorer}` | {task.description}"
+            tokens = f"{_answer_tokens(task)} | {task.max_new_tokens}"
+            cells = f"{sizes} | {_lengths(task)} | {tokens} | `{task.scorer}` | {task.description}"
             lines.append(f"| `{task.name}` | {cells} |")
         sections.append("\n".join(lines))
     return "\n\n".join(sections)
@@ -183,6 +187,21 @@ def _title(category: str) -> str:
 
 def _lengths(task: TaskConfig) -> str:
     return f"{task.min_length}–{task.max_length}" if task.min_length < task.max_length else str(task.min_length)
+
+
+def _answer_tokens(task: TaskConfig) -> str:
+    """Least, mean and most tokens of an answer of `test`; a dash for a user's own tasks, and what takes a network."""
+    counts = _recorded_tokens().get(task.name)
+    if counts is None:
+        return "–"
+    least, mean, most = counts["least"], counts["mean"], counts["most"]
+    return f"{least}–{most}, mean {mean:.1f}" if least < most else str(least)
+
+
+@cache
+def _recorded_tokens() -> dict[str, dict[str, float]]:
+    counts: dict[str, dict[str, float]] = json.loads(ANSWER_TOKENS.read_text(encoding="utf-8"))
+    return counts
 
 
 def _size_category(rows: int) -> str:

@@ -6,10 +6,11 @@ it alone.
 
 import random
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import TypeVar
 
-from .version import DATA_VERSION
+from .version import DATA_VERSION, EARLIER_STREAMS
 
 # A stream is the bound method `random.Random(seed).random`: floats in [0, 1).
 Stream = Callable[[], float]
@@ -19,9 +20,11 @@ Item = TypeVar("Item")
 def stream(*names: str) -> Stream:
     """The stream that belongs to `names`, a config and a split, and perhaps a part of it.
 
-    Its seed is the first 8 bytes, big-endian, of SHA-256 over `parallelbench/<major data version>/<name>/<name>…`.
+    Its seed is the first 8 bytes, big-endian, of SHA-256 over `parallelbench/<major data version>/<name>/<name>…`, the
+    version being the one in which the config's rows were drawn anew for the last time.
     """
-    major = DATA_VERSION.partition(".")[0]
+    current = DATA_VERSION.partition(".")[0]
+    major = next((major for pattern, major in EARLIER_STREAMS.items() if fnmatchcase(names[0], pattern)), current)
     digest = sha256("/".join(["parallelbench", major, *names]).encode()).digest()
     return random.Random(int.from_bytes(digest[:8], "big")).random
 

@@ -174,3 +174,34 @@ def test_import_reports_unknown_rows_and_leaves_them_out_on_demand(folder):
     skipped = invoke("import", "later", "--output", "original", "--skip-unknown")
     assert skipped.exit_code == 0, skipped.output
     assert "original: 2 rows, 1 tasks, 25 rows or tasks left out" in skipped.output
+
+
+def test_check_says_how_many_tokens_answers_take_and_which_do_not_fit(folder):
+    (folder / "my_tasks.yaml").write_text(GOOD.replace("max_new_tokens: 32", "max_new_tokens: 9"))
+    result = invoke("check", "--config", "my_tasks.yaml", "--tokenizer", str(ROOT / "hub_model"))
+    assert result.exit_code == 1
+    counted = [line for line in result.stdout.splitlines() if "on average" in line]
+    assert [line.split(":")[0] for line in counted] == ["my_sums", "my_copy"]
+    assert "an item takes" in counted[1]
+    (problem,) = [line for line in result.stderr.splitlines() if line.startswith("my_copy")]
+    assert re.search(r"\d of 6 answers do not fit into 9 tokens: at most [\d.]+ % can be right", problem)
+
+    (folder / "my_tasks.yaml").write_text(GOOD)
+    result = invoke("check", "--config", "my_tasks.yaml", "--tokenizer", str(ROOT / "hub_model"))
+    assert result.exit_code == 0, result.output
+
+
+def test_check_refuses_a_directory_without_tokenizer_in_one_line(folder):
+    result = invoke("check", "--config", "my_tasks.yaml", "--tokenizer", str(folder))
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    assert str(folder) in result.stderr
+
+
+def test_list_without_room_for_its_items_is_refused_before_it_is_built(folder):
+    (folder / "my_tasks.yaml").write_text(GOOD.replace("max_new_tokens: 32", "max_new_tokens: 3"))
+    result = invoke("build", "--config", "my_tasks.yaml")
+    assert result.exit_code == 2
+    assert "my_tasks.yaml: tasks.copy.max_new_tokens: 3 tokens cannot hold a list of 3 items" in result.stderr
+    assert not (folder / "build").exists()

@@ -14,7 +14,7 @@ from hub_dataset import task_info
 from hub_dataset.configs import TaskConfig
 from hub_dataset.generators import Generator, Question
 from hub_dataset.generators.lists import ListGenerator, format_list
-from hub_dataset.generators.pools import People
+from hub_dataset.generators.pools import names_of_test
 from hub_dataset.randomness import Stream
 from hub_dataset.rows import held_out_identities
 
@@ -166,7 +166,4 @@ def _names_of_test(question: Question) -> bool:
     return not _test_names().isdisjoint(re.findall(r"[A-Z][a-z]+", text))
 
 
-@cache
-def _test_names() -> frozenset[str]:
-    people = People("test")
-    return frozenset((*people.first_names, *people.last_names))
+_test_names = cache(names_of_test)

@@ -11,7 +11,7 @@ from itertools import accumulate
 
 from hub_dataset.generators.made_up_people import MadeUpPeople
 from hub_dataset.generators.people import PeoplePool
-from hub_dataset.generators.pools import People
+from hub_dataset.generators.pools import People, names_of_test
 from hub_dataset.randomness import Stream
 
 # Shares of the kinds of names. Those that sound like names alone teach a model to spell, not to copy: unseen names came
@@ -72,8 +72,8 @@ class TrainingPeople(PeoplePool):
     def __init__(
         self, heads: Sequence[str] = (), tails: Sequence[str] = (), kinds: Mapping[str, float] = KINDS
     ) -> None:
-        listed, of_test = People("train"), People("test")
-        self.forbidden = frozenset(word.lower() for word in (*of_test.first_names, *of_test.last_names))
+        listed = People("train")
+        self.forbidden = frozenset(word.lower() for word in names_of_test())
         self._listed = (*listed.first_names, *listed.last_names)
         self._spelled = SpelledNames(self._listed)
         self._made_up = MadeUpPeople(self._listed, self.forbidden)

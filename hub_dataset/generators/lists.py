@@ -101,16 +101,18 @@ def _task_type(operation: Operation, scorer: str, *, word: bool = False, index: 
         return ListGenerator(operation, scorer, pool_of(config, split), word, index)
 
     def limits(config: TaskConfig) -> list[tuple[str, str]]:
-        return pool_limits(config, smallest=2 if operation is _shuffle else 1, new=word)
+        items = config.max_length + (operation is _insert) - (operation is _remove)
+        return pool_limits(config, smallest=2 if operation is _shuffle else 1, new=word, longest_answer=items)
 
     placeholders = {"context"} | ({"word"} if word else set()) | ({"index"} if index else set())
     return TaskType(scorer, frozenset(placeholders), frozenset({"items"}), make, limits)
 
 
-def pool_limits(config: TaskConfig, *, smallest: int, new: int) -> list[tuple[str, str]]:
+def pool_limits(config: TaskConfig, *, smallest: int, new: int, longest_answer: int) -> list[tuple[str, str]]:
     """What is wrong with a list task's items and lengths, as (key, message) pairs.
 
-    `smallest` is the least length that makes sense, `new` the number of items a question needs beside its list.
+    `smallest` is the least length that makes sense, `new` the number of items a question needs beside its list,
+    `longest_answer` the most items that an answer may have.
     """
     if not config.pool and config.items not in ITEMS:
         return [("items", f"{config.items!r} is not one of {', '.join(ITEMS)}")]
@@ -126,6 +128,10 @@ def pool_limits(config: TaskConfig, *, smallest: int, new: int) -> list[tuple[st
         length = getattr(config, key)
         if length + new + example > available:
             return [(key, _too_long(config, length, available, new + example))]
+    # In no vocabulary do items with their quotes and commas take less than this; `check --tokenizer` tells exactly.
+    if config.max_new_tokens <= longest_answer:
+        message = f"{config.max_new_tokens} tokens cannot hold a list of {longest_answer} items and an end token"
+        return [("max_new_tokens", message)]
     return []
 
 

@@ -40,7 +40,7 @@ class RepeatGenerator:
 def _limits(config: TaskConfig) -> list[tuple[str, str]]:
     if config.times < 2:
         return [("times", f"{config.times} is too few; the list is to be repeated, at least 2 times")]
-    return pool_limits(config, smallest=1, new=0)
+    return pool_limits(config, smallest=1, new=0, longest_answer=config.max_length * config.times)
 
 
 REPEAT = TaskType(

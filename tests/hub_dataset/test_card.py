@@ -47,7 +47,7 @@ def test_nothing_is_left_to_fill_in(card):
 
 def test_tables_give_the_rows_that_were_built(card):
     task = task_info("puzzle_sudoku_n4_12")
-    row = f"| `puzzle_sudoku_n4_12` | 108 | 30 | 4 | 64 | `sudoku` | {task.description} |"
+    row = f"| `puzzle_sudoku_n4_12` | 108 | 30 | 4 | 19 | 64 | `sudoku` | {task.description} |"
     assert row in card.splitlines()
     assert "### Waiting line" in card
     assert "### Case study" not in card

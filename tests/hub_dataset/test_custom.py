@@ -156,6 +156,14 @@ def test_example_that_test_leaves_no_question_for_is_one_line_and_no_endless_sea
         ("a: {type: cumulative_sum, max_number: 9, min_length: 1}", "min_length: 1 is too short for this task"),
         (f"a: {{type: repeat, times: 1, {POOL}}}", "tasks.a.times: 1 is too few"),
         (f"a: {{type: copy, times: 2, {POOL}}}", "times: 2 has no use here: the task type copy has no such setting"),
+        (
+            f"a: {{type: copy, max_length: 4, max_new_tokens: 4, {POOL}}}",
+            "tasks.a.max_new_tokens: 4 tokens cannot hold",
+        ),
+        (
+            f"a: {{type: repeat, times: 40, {POOL}}}",
+            "tasks.a.max_new_tokens: 64 tokens cannot hold a list of 160 items",
+        ),
         ("a: {type: copy, pool: [x, y, z]}", "min_length: 2 is more than the pool of your own items can fill"),
         ("a: {type: copy, pool: [x, y, z, u, v, w]}", "max_length: 4 is more than the pool of your own items"),
         ("a: {type: copy, pool: [x, x]}", "tasks.a.pool: 'x' is given twice"),

@@ -1,13 +1,16 @@
 """Tests of publishing, with the real clients against a Hub on loopback."""
 
 import json
+import shutil
 import subprocess
 from hashlib import sha256
 
 import pytest
 from loopback_hub import loopback_hub
-from small_project import ROWS, TASKS, SmallProject, run_python
+from small_project import ROOT, ROWS, TASKS, SmallProject, run_python
 
+from hub_dataset import DATA_VERSION, build_rows
+from hub_dataset.generators.pools import People, names_of_version_1
 from hub_dataset.publishing import MODEL_FILES, Upload, dataset_upload, model_upload
 from hub_dataset.version import MODEL_VERSION
 
@@ -173,6 +176,33 @@ print(json.dumps(found))
     found = json.loads(run_python(code, hub.environment(tmp_path / "reader"), tmp_path).splitlines()[-1])
     first = "These people are waiting in line, from the front (position 0) to the back"
     assert found == {"v1.0.0": [ROWS, first], "v2.0.0": [ROWS, "A queue"], "score": 100}
+
+
+@pytest.mark.slow
+def test_publishing_version_2_leaves_tag_and_rows_of_1_1_alone(hub, project, environment, tmp_path):
+    sources = project.folder / "hub_dataset" / "sources"
+    earlier = [name for name in names_of_version_1() if name not in People("test").first_names]
+    (sources / "first_names_test.txt").write_text("\n".join(sorted(earlier)[:100]))
+    project.set_version("1.1.0")
+    assert project.run("publish", env=environment).returncode == 0
+    before = dict(hub.files("dataset", REPO, "v1.1.0"))
+
+    for path in ("version.py", "sources/first_names_test.txt"):
+        shutil.copy(ROOT / "hub_dataset" / path, project.folder / "hub_dataset" / path)
+    result = project.run("publish", env=environment)
+    assert result.returncode == 0, result.stderr
+    assert commits(hub) == ["initial commit", "v1.1.0", f"v{DATA_VERSION}"]
+    assert hub.files("dataset", REPO, "v1.1.0") == before
+
+    code = f"""
+import json, datasets
+def answers(revision):
+    return datasets.load_dataset({REPO!r}, "waiting_line_copy", split="test", revision=revision)["answer"]
+print(json.dumps([list(answers(tag)) for tag in ("v1.1.0", "v{DATA_VERSION}")]))
+"""
+    old, new = json.loads(run_python(code, hub.environment(tmp_path / "reader"), tmp_path).splitlines()[-1])
+    assert {person.split()[0] for answer in old for person in json.loads(answer)} <= set(earlier)
+    assert new == [row["answer"] for row in build_rows("waiting_line_copy", rows=ROWS)]
 
 
 @pytest.mark.slow

@@ -21,7 +21,10 @@ ROOT = Path(hub_dataset.__file__).resolve().parent.parent
 ALL = [name for name in config_names() if not task_info(name).from_hub]
 DEFAULT = default_task_names()
 # SHA-256 over the first 20 rows of `train` of every task that has one: other rows need a new minor version.
-TRAIN_CHECKSUMS = {"1.1.0": "be448f60691928ab90cd27a7304f06cee8e72ecfd04f616f6acc20eb200dfea2"}
+TRAIN_CHECKSUMS = {"2.0.0": "07b39c938e21db4eddd8b8d453604bfde0442df5bc48b74511179c8e23dee754"}
+
+# SHA-256 over the checksums that 1.1.0 recorded for the configs whose rows 2.0.0 left alone, as sorted JSON.
+LEFT_ALONE = "9dc3da1694b27c241dc2895a0faae0655a5612780b29e15d488daa8581d3964b"
 
 
 def lists_of(row):
@@ -91,6 +94,13 @@ def test_rebuilt_rows_have_the_recorded_checksum(config):
 def test_training_rows_are_those_of_the_version():
     rows = (row for name in ALL if "train" in task_info(name).splits for row in build_rows(name, "train", 20))
     assert TRAIN_CHECKSUMS.get(hub_dataset.DATA_VERSION) == checksum(rows)
+
+
+def test_rows_without_names_of_the_lists_are_still_those_of_the_first_major_version():
+    changed = {"text_writing_summarize", *(name for name in ALL if task_info(name).items == "people")}
+    left_alone = {name: splits for name, splits in read_checksums().items() if name not in changed}
+    assert len(left_alone) == 48
+    assert sha256(json.dumps(left_alone, sort_keys=True).encode()).hexdigest() == LEFT_ALONE
 
 
 def test_checksums_are_recorded_for_every_config_and_no_other():

@@ -2,7 +2,7 @@
 
 import random
 
-from hub_dataset.generators.pools import People
+from hub_dataset.generators.pools import names_of_test
 from training.batches import BatchMaker, BatchShape
 from training.names import TrainingPeople, names_for_tokenizer
 from training.tokenizer import load_backend, name_pieces
@@ -15,8 +15,7 @@ def _people() -> TrainingPeople:
 
 
 def _test_names() -> set[str]:
-    of_test = People("test")
-    return {*of_test.first_names, *of_test.last_names}
+    return set(names_of_test())
 
 
 def test_no_training_name_is_a_word_of_a_test_name() -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from hub_dataset.generators.made_up_people import MadeUpPeople
-from hub_dataset.generators.pools import POOLS, People
+from hub_dataset.generators.pools import POOLS, capitalised_in_texts_of_test, names_of_test
 from hub_dataset.randomness import stream
 
 VOWELS = set("aeiou")
@@ -52,9 +52,8 @@ def test_no_word_is_a_name_of_the_test_lists():
     kept = {Forbidding(["ABAB"]).draw_word(draw) for _ in range(200)}
     assert kept == allowed - {"Abab"}
 
-    of_test = People("test")
     forbidden = POOLS["made_up_people"]("train").forbidden
-    assert forbidden == {name.lower() for name in (*of_test.first_names, *of_test.last_names)}
+    assert forbidden == {name.lower() for name in names_of_test() | capitalised_in_texts_of_test()}
 
 
 def test_people_are_distinct_and_contain_nothing_to_avoid():
