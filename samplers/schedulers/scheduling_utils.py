@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -146,7 +148,19 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         fill_in_speed(cls, cls.__base__)
+        home = sys.modules.get(cls.__module__)
+        if home is not None and home is not builtins:
+            # A pipeline is loaded only if diffusers finds this name in the module that a component's class comes from.
+            vars(home).setdefault("SchedulerMixin", SchedulerMixin)
         cls.revises = cls.revise is not UnmaskingScheduler.revise or cls.replace is not UnmaskingScheduler.replace
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        scheduler = super().__new__(cls)
+        if cls.__module__.startswith(f"{__package__}."):
+            # A pipeline is saved with its components' modules, and loaded only if they are imported already. Ours are
+            # imported when they are asked for, so it names the package, which asks.
+            scheduler.__module__ = str(__package__).partition(".")[0]
+        return scheduler
 
     @register_to_config
     def __init__(
