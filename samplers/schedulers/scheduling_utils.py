@@ -140,6 +140,8 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
     _default_temperature = 0.0
     _default_top_p: float | None = None
 
+    #: The constructor's arguments, by name; the one place where they are kept.
+    config: Any
     num_inference_steps: int | None
     timesteps: Tensor
     #: Steps that a block takes beyond `num_inference_steps`, because the method inserts them.
@@ -171,22 +173,14 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
         top_k: int | None = None,
         score_proposal: bool = False,
     ) -> None:
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
-    def _configure(
-        self,
-        *,
-        temperature: float | None,
-        top_p: float | None,
-        top_k: int | None,
-        score_proposal: bool,
-    ) -> None:
-        """Validate and keep the shared arguments; a constructor calls it, or its parent's, once its own are kept."""
-        _check_proposal(temperature, top_p, top_k)
-        check_flag("score_proposal", score_proposal)
-        self._temperature, self._top_p, self._top_k = temperature, top_p, top_k
-        self._score_proposal = score_proposal
+    def _configure(self) -> None:
+        """Validate the shared arguments, which `config` holds; a constructor calls it, or its parent's, at its end."""
+        _check_proposal(self.config.temperature, self.config.top_p, self.config.top_k)
+        check_flag("score_proposal", self.config.score_proposal)
         self._state = self._new_state()
+        self._state.add(self._counters())
         # A pipeline reads it where its caller names no block length; a loaded config may hold another.
         self.register_to_config(block_length=DEFAULT_BLOCK_LENGTH)  # type: ignore[no-untyped-call]
         self.set_timesteps()
@@ -298,9 +292,9 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
         proposal = self.propose(
             step,
             model_output,
-            temperature=0.0 if greedy else _first(self._temperature, temperature, self._default_temperature),
-            top_p=_first(self._top_p, top_p, self._default_top_p),
-            top_k=_first(self._top_k, top_k, None),
+            temperature=0.0 if greedy else _first(self.config.temperature, temperature, self._default_temperature),
+            top_p=_first(self.config.top_p, top_p, self._default_top_p),
+            top_k=_first(self.config.top_k, top_k, None),
         )
         chosen = DiscountedProposal(proposal, token_discounts) if token_discounts else proposal
         step = replace(step, chosen=chosen)
@@ -346,7 +340,7 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
             temperature=temperature,
             top_p=top_p,
             top_k=top_k,
-            score_proposal=self._score_proposal,
+            score_proposal=self.config.score_proposal,
             generator=step.generator,
         )
 
@@ -378,8 +372,12 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
     # -- state -------------------------------------------------------------------------------------------------------
 
     def _new_state(self) -> SampleState:
-        """The memory this method needs; every method counts its steps."""
-        return SampleState({"step_index": 0})
+        """What this method remembers; a subclass replaces it. What `_counters` names need not be in it."""
+        return SampleState()
+
+    def _counters(self) -> dict[str, int]:
+        """Initial values of the integers that the base classes remember of every row."""
+        return {"step_index": 0}
 
     def _steps_per_block(self, num_inference_steps: int | None, block_length: int) -> int | None:
         """Steps that a block takes, where the method fixes them beforehand; None where they depend on the logits."""
