@@ -25,8 +25,8 @@ class ReMDMScheduler(QuotaScheduler):
     that the ParallelBench paper, arXiv 2510.04767, runs on LLaDA).
 
     With a `variant` it is the paper's own sampler instead: masks are committed, and committed tokens masked again, with
-    the probabilities of `remasking_schedule`. It is meant for sampling, so the temperature is 1 and `top_p` 0.9 where
-    nobody says otherwise. Such a step may commit nothing; the last one commits all that is left.
+    the probabilities of `remasking_schedule`. It is meant for sampling, so the temperature is 1 and `top_p` 0.9 unless
+    they are given. Such a step may commit nothing; the last one commits all that is left.
 
     Args:
         k: tokens per regular step, 1 where nothing else is given.
@@ -148,11 +148,11 @@ class ReMDMScheduler(QuotaScheduler):
         regular_steps = self._state["step_index"] + 1 - self._state["revisions"]
         all_committed = ~(step.masked & ~transfer_index).any(dim=1)
         window = step.sample.shape[1]
-        place = max(min(int(self.config.remask_at * window), window - 1), 1)
+        first = max(min(int(self.config.remask_at * window), window - 1), 1)
         due = (
             unfinished
             & (self._state["revisions"] < self.config.remask_steps)
-            & ((regular_steps >= place) | all_committed)
+            & ((regular_steps >= first) | all_committed)
         )
         remask = surest(-confidence, confidence.isfinite(), due.long() * self.config.remask_tokens)
         self._state["revising"] = remask.sum(dim=1)

@@ -16,7 +16,7 @@ from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 from .discounts import DiscountedProposal
-from .pipelines import DEFAULT_BLOCK_LENGTH, PipelineQuestions
+from .pipelines import DEFAULT_BLOCK_LENGTH, LLaDA2PipelineMixin
 from .proposals import Generators, Proposal, propose
 from .scores import score
 from .speeds import fill_in_speed
@@ -87,10 +87,10 @@ class Step:
         return self.chosen
 
     def called(self, name: str, own: float | None) -> float:
-        """A scheduler's own "threshold" or "editing_threshold", or where it has none the caller's.
+        """A scheduler's own "threshold" or "editing_threshold"; if that is None, the one passed to `step`.
 
         Raises:
-            ValueError: nobody gave one.
+            ValueError: neither is given.
         """
         called: float | None = getattr(self, name)
         threshold = own if own is not None else called
@@ -99,7 +99,7 @@ class Step:
         return threshold
 
 
-class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # type: ignore[misc]
+class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     """Decides which masked tokens of a window to commit at each step, and which committed ones to mask again.
 
     A scheduler never calls the model, never shifts logits and knows nothing of prompts. One step takes four decisions,
