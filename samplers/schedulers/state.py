@@ -19,8 +19,8 @@ class SampleState:
         per_row: initial value of each remembered integer, kept as (batch,) long. The base classes add their own.
         per_position: initial value of each remembered number, kept as (batch, window) float32.
         per_token: names of what is remembered of every token of the vocabulary, (batch, window, vocab). The size of
-            the vocabulary is unknown before the first step, so there is no initial value: `get` gives None until something is
-            set, and rows that start afresh keep stale numbers, which the method has to pass over.
+            the vocabulary is unknown before the first step, so there is no initial value: `get` gives None until
+            something is set, and rows that start afresh keep stale numbers, which the method has to pass over.
     """
 
     def __init__(
