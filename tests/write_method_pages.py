@@ -63,7 +63,7 @@ def api_page(page: str) -> str:
     from samplers import built_in_scheduler_names, scheduler_class
 
     entries = [
-        f"::: samplers.{scheduler_class(name).__name__}\n    options:\n      members: false\n"
+        f"::: samplers.schedulers.{scheduler_class(name).__name__}\n    options:\n      members: false\n"
         for name in built_in_scheduler_names()
     ]
     return page[: page.index(entries[0])] + "\n".join(entries)
