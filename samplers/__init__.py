@@ -4,100 +4,14 @@
 
     output = generate(model, input_ids, scheduler=EntropyScheduler(k=4), max_new_tokens=32)
 
-Importing this package costs milliseconds: torch and diffusers are imported when a name is first touched.
+Importing this package costs milliseconds: torch and diffusers are imported when a name is first touched. The names are
+listed in `__init__.pyi`.
 """
 
-from typing import TYPE_CHECKING
+from ._lazy import lazy_exports, stub_exports
 
-from ._lazy import lazy_exports
-
-if TYPE_CHECKING:
-    from .denoisers import DecodingSession, Denoiser, SessionRequest, denoiser_for
-    from .generation import generate, stream
-    from .outputs import GenerationOutput, GenerationStep
-    from .schedulers import (
-        AscendingScheduler,
-        ConfidenceScheduler,
-        CreditScheduler,
-        DilatedScheduler,
-        EBScheduler,
-        EditingScheduler,
-        EntropyScheduler,
-        FactorScheduler,
-        HierarchyScheduler,
-        KLASSScheduler,
-        LeftToRightScheduler,
-        MarginScheduler,
-        PositionCalibratedScheduler,
-        ProphetScheduler,
-        QuotaThresholdScheduler,
-        RandomScheduler,
-        RCRScheduler,
-        ReMDMScheduler,
-        SaberScheduler,
-        SlowFastScheduler,
-        ThresholdScheduler,
-        UnmaskingScheduler,
-        UnmaskingSchedulerOutput,
-        WINOScheduler,
-        built_in_scheduler_names,
-        protocol_scheduler_names,
-        register_scheduler,
-        scheduler_class,
-        scheduler_names,
-    )
-    from .streaming import partial_texts
-
-__all__ = [
-    "AscendingScheduler",
-    "ConfidenceScheduler",
-    "CreditScheduler",
-    "DecodingSession",
-    "Denoiser",
-    "DilatedScheduler",
-    "EBScheduler",
-    "EditingScheduler",
-    "EntropyScheduler",
-    "FactorScheduler",
-    "GenerationOutput",
-    "GenerationStep",
-    "HierarchyScheduler",
-    "KLASSScheduler",
-    "LeftToRightScheduler",
-    "MarginScheduler",
-    "PositionCalibratedScheduler",
-    "ProphetScheduler",
-    "QuotaThresholdScheduler",
-    "RCRScheduler",
-    "RandomScheduler",
-    "ReMDMScheduler",
-    "SaberScheduler",
-    "SessionRequest",
-    "SlowFastScheduler",
-    "ThresholdScheduler",
-    "UnmaskingScheduler",
-    "UnmaskingSchedulerOutput",
-    "WINOScheduler",
-    "built_in_scheduler_names",
-    "denoiser_for",
-    "generate",
-    "partial_texts",
-    "protocol_scheduler_names",
-    "register_scheduler",
-    "scheduler_class",
-    "scheduler_names",
-    "stream",
-]
-
-_MODULES = dict.fromkeys(__all__, ".schedulers") | {
-    "DecodingSession": ".denoisers",
-    "Denoiser": ".denoisers",
-    "SessionRequest": ".denoisers",
-    "denoiser_for": ".denoisers",
-    "GenerationOutput": ".outputs",
-    "GenerationStep": ".outputs",
-    "generate": ".generation",
-    "stream": ".generation",
-    "partial_texts": ".streaming",
-}
-__getattr__, __dir__ = lazy_exports(__name__, _MODULES)
+_MODULES = stub_exports(__name__)
+__all__ = sorted(_MODULES)
+# A saved pipeline says that its scheduler comes from this package; diffusers takes it for one if it finds the base
+# class of all schedulers there too.
+__getattr__, __dir__ = lazy_exports(__name__, _MODULES, hidden={"SchedulerMixin": ".schedulers.scheduling_utils"})

@@ -14,30 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from samplers import (
-    AscendingScheduler,
-    ConfidenceScheduler,
-    CreditScheduler,
-    DilatedScheduler,
-    EBScheduler,
-    EditingScheduler,
-    EntropyScheduler,
-    FactorScheduler,
-    HierarchyScheduler,
-    KLASSScheduler,
-    LeftToRightScheduler,
-    MarginScheduler,
-    PositionCalibratedScheduler,
-    ProphetScheduler,
-    QuotaThresholdScheduler,
-    RandomScheduler,
-    RCRScheduler,
-    ReMDMScheduler,
-    SaberScheduler,
-    SlowFastScheduler,
-    ThresholdScheduler,
-    WINOScheduler,
-)
+from samplers import WINOScheduler, built_in_scheduler_names, scheduler_class
 
 
 def property_test(examples: int) -> settings:
@@ -60,55 +37,59 @@ class ShadowedWINOScheduler(WINOScheduler):
         return super().step(model_output, timestep, sample, **{"shadow_output": model_output, **arguments})
 
 
-#: At least one scheduler of every class and rule, built with any further arguments.
-FACTORIES: dict[str, Callable[..., Any]] = {
-    "random": partial(RandomScheduler, k=2),
-    "left_to_right": partial(LeftToRightScheduler, k=3),
-    "confidence": ConfidenceScheduler,
-    "confidence_steps": partial(ConfidenceScheduler, num_inference_steps=3),
-    "confidence_linear_time": partial(ConfidenceScheduler, num_inference_steps=4, schedule="linear_time"),
-    "margin": partial(MarginScheduler, k=2),
-    "entropy": partial(EntropyScheduler, num_inference_steps=4),
-    "entropy_big_k": partial(EntropyScheduler, k=99),
-    "threshold": partial(ThresholdScheduler, threshold=0.4),
-    "threshold_strict_margin": partial(ThresholdScheduler, threshold=0.2, strict=True, score="margin"),
-    "threshold_entropy": partial(ThresholdScheduler, threshold=1.0, score="entropy"),
-    "threshold_random": partial(ThresholdScheduler, threshold=0.5, score="random"),
-    "factor": FactorScheduler,
-    "factor_reference_code": partial(FactorScheduler, factor=1.5, rule="reference_code"),
-    "rcr": partial(RCRScheduler, num_inference_steps=3),
-    "rcr_k_sequence": partial(RCRScheduler, k=2, scope="sequence"),
-    "remdm": partial(ReMDMScheduler, num_inference_steps=3, remask_steps=2, remask_tokens=2),
-    "remdm_k": partial(ReMDMScheduler, k=1, remask_at=0.5),
-    "confidence_cosine": partial(ConfidenceScheduler, num_inference_steps=4, schedule="cosine"),
-    "rcr_cosine": partial(RCRScheduler, num_inference_steps=4, schedule="cosine"),
-    "rcr_linear_time": partial(RCRScheduler, num_inference_steps=4, schedule="linear_time"),
-    "remdm_cosine": partial(ReMDMScheduler, num_inference_steps=4, schedule="cosine"),
-    "remdm_cap": partial(ReMDMScheduler, num_inference_steps=5, variant="cap", eta=0.3),
-    "remdm_rescale": partial(ReMDMScheduler, num_inference_steps=7, variant="rescale", eta=0.4),
-    "remdm_conf": partial(ReMDMScheduler, num_inference_steps=5, variant="conf"),
-    "remdm_loop": partial(ReMDMScheduler, num_inference_steps=6, variant="loop", eta=0.3),
-    "quota_threshold": partial(QuotaThresholdScheduler, threshold=0.5, num_inference_steps=4),
-    "editing": partial(EditingScheduler, threshold=0.5, editing_threshold=0.3, max_post_steps=3, k=2),
-    "editing_all": partial(EditingScheduler, editing_threshold=0.0, num_inference_steps=3),
-    "hierarchy": HierarchyScheduler,
-    "eb": partial(EBScheduler, entropy_bound=0.5),
-    "eb_by_margin": partial(EBScheduler, entropy_bound=1.5, order="margin"),
-    "klass": partial(KLASSScheduler, threshold=0.3, kl_threshold=1.0),
-    "klass_steps": partial(KLASSScheduler, threshold=0.3, kl_threshold=9.0, history=1, num_inference_steps=4),
-    "position_calibrated": partial(PositionCalibratedScheduler, k=2, frequencies=[5, 0, 1]),
-    "dilated": DilatedScheduler,
-    "dilated_skipping": partial(DilatedScheduler, base=3, skip_below=0.5),
-    "slow_fast": partial(SlowFastScheduler, threshold=0.5),
-    "slow_fast_unstable": partial(SlowFastScheduler, slow_steps=2, stability_window=3, threshold=0.3),
-    "saber": SaberScheduler,
-    "saber_k": partial(SaberScheduler, k=5),
-    "wino": ShadowedWINOScheduler,
-    "wino_doubting": partial(ShadowedWINOScheduler, threshold=0.3, remask_threshold=1.0),
-    "credit": partial(CreditScheduler, threshold=0.5),
-    "prophet": partial(ProphetScheduler, num_inference_steps=4, late_gap=0.5),
-    "ascending": AscendingScheduler,
+#: Label → a scheduler's short name, and arguments with which the small windows here bring out what it does.
+_CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "random": ("random", {"k": 2}),
+    "left_to_right": ("left_to_right", {"k": 3}),
+    "confidence_steps": ("confidence", {"num_inference_steps": 3}),
+    "confidence_linear_time": ("confidence", {"num_inference_steps": 4, "schedule": "linear_time"}),
+    "margin": ("margin", {"k": 2}),
+    "entropy": ("entropy", {"num_inference_steps": 4}),
+    "entropy_big_k": ("entropy", {"k": 99}),
+    "threshold": ("threshold", {"threshold": 0.4}),
+    "threshold_strict_margin": ("threshold", {"threshold": 0.2, "strict": True, "score": "margin"}),
+    "threshold_entropy": ("threshold", {"threshold": 1.0, "score": "entropy"}),
+    "threshold_random": ("threshold", {"threshold": 0.5, "score": "random"}),
+    "factor_reference_code": ("factor", {"factor": 1.5, "rule": "reference_code"}),
+    "rcr": ("rcr", {"num_inference_steps": 3}),
+    "rcr_k_sequence": ("rcr", {"k": 2, "scope": "sequence"}),
+    "remdm": ("remdm", {"num_inference_steps": 3, "remask_steps": 2, "remask_tokens": 2}),
+    "remdm_k": ("remdm", {"k": 1, "remask_at": 0.5}),
+    "confidence_cosine": ("confidence", {"num_inference_steps": 4, "schedule": "cosine"}),
+    "rcr_cosine": ("rcr", {"num_inference_steps": 4, "schedule": "cosine"}),
+    "rcr_linear_time": ("rcr", {"num_inference_steps": 4, "schedule": "linear_time"}),
+    "remdm_cosine": ("remdm", {"num_inference_steps": 4, "schedule": "cosine"}),
+    "remdm_cap": ("remdm", {"num_inference_steps": 5, "variant": "cap", "eta": 0.3}),
+    "remdm_rescale": ("remdm", {"num_inference_steps": 7, "variant": "rescale", "eta": 0.4}),
+    "remdm_conf": ("remdm", {"num_inference_steps": 5, "variant": "conf"}),
+    "remdm_loop": ("remdm", {"num_inference_steps": 6, "variant": "loop", "eta": 0.3}),
+    "quota_threshold": ("quota_threshold", {"threshold": 0.5, "num_inference_steps": 4}),
+    "editing": ("editing", {"threshold": 0.5, "editing_threshold": 0.3, "max_post_steps": 3, "k": 2}),
+    "editing_all": ("editing", {"editing_threshold": 0.0, "num_inference_steps": 3}),
+    "eb": ("eb", {"entropy_bound": 0.5}),
+    "eb_by_margin": ("eb", {"entropy_bound": 1.5, "order": "margin"}),
+    "klass": ("klass", {"threshold": 0.3, "kl_threshold": 1.0}),
+    "klass_steps": ("klass", {"threshold": 0.3, "kl_threshold": 9.0, "history": 1, "num_inference_steps": 4}),
+    "position_calibrated": ("position_calibrated", {"k": 2, "frequencies": [5, 0, 1]}),
+    "dilated_skipping": ("dilated", {"base": 3, "skip_below": 0.5}),
+    "slow_fast": ("slow_fast", {"threshold": 0.5}),
+    "slow_fast_unstable": ("slow_fast", {"slow_steps": 2, "stability_window": 3, "threshold": 0.3}),
+    "saber_k": ("saber", {"k": 5}),
+    "wino_doubting": ("wino", {"threshold": 0.3, "remask_threshold": 1.0}),
+    "credit": ("credit", {"threshold": 0.5}),
+    "prophet": ("prophet", {"num_inference_steps": 4, "late_gap": 0.5}),
 }
+
+
+def _factories() -> dict[str, Callable[..., Any]]:
+    """Label → what builds the scheduler with any further arguments: the cases, and every class that has none."""
+    cases = {name: (name, dict[str, Any]()) for name in built_in_scheduler_names()} | _CASES
+    classes = {name: scheduler_class(name) for name in built_in_scheduler_names()} | {"wino": ShadowedWINOScheduler}
+    return {label: partial(classes[name], **arguments) for label, (name, arguments) in cases.items()}
+
+
+#: At least one scheduler of every class and rule, built with any further arguments.
+FACTORIES = _factories()
 #: Steps of linear_time may commit nothing, a step of ReMDM may mask again all that it has just committed, and its
 #: variants draw how much they commit.
 MAY_PAUSE = ("confidence_linear_time", "rcr_linear_time", *(name for name in FACTORIES if name.startswith("remdm")))

@@ -11,8 +11,8 @@ from .state import SampleState
 DEFAULT_BLOCK_LENGTH = 32
 
 
-class PipelineQuestions:
-    """The questions of `LLaDA2Pipeline`, answered for every scheduler here; `generate` does not ask them."""
+class LLaDA2PipelineMixin:
+    """What `LLaDA2Pipeline` calls besides `step`, the same for every scheduler here; `generate` does not use it."""
 
     #: Whether the method masks committed tokens again, so that nothing is final before its block is.
     revises = False

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from .vocabulary import draw, first_argmax, heated, keep_top_k, nucleus, padded_length, two_largest
+from .vocabulary import apply_temperature, draw, first_argmax, keep_top_k, nucleus, padded_length, two_largest
 
 Generators = torch.Generator | Sequence[torch.Generator | None] | None
 Adjust = Callable[[slice, Tensor], None]
@@ -253,7 +253,7 @@ class _Piece:
         temperature, top_p, top_k = self._proposal._temperature, self._proposal._top_p, self._proposal._top_k
         if temperature in (0, 1) and top_k is None and top_p is None:
             return self.model
-        values = self.model[0] if temperature == 0 else heated(self.model[0], temperature)
+        values = self.model[0] if temperature == 0 else apply_temperature(self.model[0], temperature)
         values = nucleus(keep_top_k(values, top_k), top_p)
         return values, values.softmax(dim=-1)
 

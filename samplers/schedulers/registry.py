@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from .._lazy import stub_exports
+
 if TYPE_CHECKING:
     from .scheduling_utils import UnmaskingScheduler
 
@@ -15,39 +17,22 @@ Registered = TypeVar("Registered", bound="type[UnmaskingScheduler]")
 #: Entry points of this group add schedulers: their name becomes the short name, their object is the class.
 ENTRY_POINT_GROUP = "parallelbench.schedulers"
 
-_PROTOCOL = {
-    "random": "RandomScheduler",
-    "left_to_right": "LeftToRightScheduler",
-    "confidence": "ConfidenceScheduler",
-    "margin": "MarginScheduler",
-    "entropy": "EntropyScheduler",
-    "threshold": "ThresholdScheduler",
-    "factor": "FactorScheduler",
-    "rcr": "RCRScheduler",
-    "remdm": "ReMDMScheduler",
+_PREFIX = ".scheduling_"
+#: Modules whose classes are to be derived from; they are no methods.
+_BASES = (".scheduling_utils", ".scheduling_quota")
+#: Short name → class name of the schedulers here; the class lives in `scheduling_<short name>`.
+BUILT_IN = {
+    module.removeprefix(_PREFIX): name
+    for name, module in stub_exports("samplers.schedulers").items()
+    if module.startswith(_PREFIX) and module not in _BASES
 }
-#: Short name -> class name; the class lives in `scheduling_<short name>`.
-BUILT_IN = _PROTOCOL | {
-    "quota_threshold": "QuotaThresholdScheduler",
-    "editing": "EditingScheduler",
-    "hierarchy": "HierarchyScheduler",
-    "eb": "EBScheduler",
-    "klass": "KLASSScheduler",
-    "position_calibrated": "PositionCalibratedScheduler",
-    "dilated": "DilatedScheduler",
-    "slow_fast": "SlowFastScheduler",
-    "saber": "SaberScheduler",
-    "wino": "WINOScheduler",
-    "credit": "CreditScheduler",
-    "prophet": "ProphetScheduler",
-    "ascending": "AscendingScheduler",
-}
+_PROTOCOL_METHODS = 9
 _registered: dict[str, type[UnmaskingScheduler]] = {}
 
 
 def protocol_scheduler_names() -> list[str]:
     """The short names of the nine methods of the published ParallelBench protocol (arXiv 2510.04767)."""
-    return list(_PROTOCOL)
+    return list(BUILT_IN)[:_PROTOCOL_METHODS]
 
 
 def built_in_scheduler_names() -> list[str]:

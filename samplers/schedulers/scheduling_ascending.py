@@ -35,7 +35,7 @@ class AscendingScheduler(UnmaskingScheduler):
     ) -> None:
         check_choice("score", score, SCORES)
         self.score_name = score
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
     def _steps_per_block(self, num_inference_steps: int | None, block_length: int) -> int | None:
         # floor(log2(block_length)), and one step for a block of one token.

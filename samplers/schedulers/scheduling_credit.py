@@ -11,6 +11,7 @@ from torch import Tensor
 from .proposals import Proposal, propose
 from .scheduling_threshold import ThresholdScheduler
 from .scheduling_utils import Step
+from .speeds import ADAPTIVE_SPEEDS
 from .state import SampleState
 from .validation import check_flag, check_range
 
@@ -29,6 +30,8 @@ class CreditScheduler(ThresholdScheduler):
         threshold, strict: see `ThresholdScheduler`; the score is the confidence.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    speed_values = ADAPTIVE_SPEEDS["threshold"]
 
     @register_to_config
     def __init__(
@@ -49,28 +52,26 @@ class CreditScheduler(ThresholdScheduler):
         check_range("power", power, 0, math.inf, "a finite number of at least 0", upper_open=True, optional=False)
         check_range("threshold", threshold, -math.inf, math.inf, "a number")
         check_flag("strict", strict)
-        self._weight, self._decay, self._power = weight, decay, power
-        self._threshold, self._strict = threshold, strict
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
     def _new_state(self) -> SampleState:
-        return SampleState({"step_index": 0}, per_token=["credit"])
+        return SampleState(per_token=["credit"])
 
     def propose(
         self, step: Step, model_output: Tensor, *, temperature: float, top_p: float | None, top_k: int | None
     ) -> Proposal:
         plain = propose(model_output, mask_token_id=step.mask_token_id)
-        earned = plain.confidence.pow(self._power).nan_to_num(0).masked_fill(~step.masked, 0)
+        earned = plain.confidence.pow(self.config.power).nan_to_num(0).masked_fill(~step.masked, 0)
         credit = self._state.get("credit")
         if credit is None:
             credit = earned.new_zeros(model_output.shape)
         # Changed in place: it is as large as the logits. Nothing in it is NaN, so 0 makes a row forget.
-        credit.mul_(torch.where(step.fresh, 0.0, self._decay).to(credit.dtype).view(-1, 1, 1))
+        credit.mul_(torch.where(step.fresh, 0.0, self.config.decay).to(credit.dtype).view(-1, 1, 1))
         credit.scatter_add_(2, plain.tokens.unsqueeze(2), earned.unsqueeze(2))
         self._state["credit"] = credit
 
         def add_credit(where: slice, values: Tensor) -> None:
-            values.add_(credit[:, where].log1p(), alpha=self._weight)
+            values.add_(credit[:, where].log1p(), alpha=self.config.weight)
 
         return propose(
             model_output,
@@ -78,7 +79,7 @@ class CreditScheduler(ThresholdScheduler):
             temperature=temperature,
             top_p=top_p,
             top_k=top_k,
-            score_proposal=self._score_proposal,
+            score_proposal=self.config.score_proposal,
             generator=step.generator,
             adjust=add_credit,
         )

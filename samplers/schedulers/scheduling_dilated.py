@@ -40,28 +40,28 @@ class DilatedScheduler(UnmaskingScheduler):
     ) -> None:
         check_count("base", base, optional=False, least=2)
         check_range("skip_below", skip_below, 0, 1, "in [0, 1]")
-        self._base, self._skip_below = base, skip_below
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
     def _new_state(self) -> SampleState:
         # stride_index: the first stride of the list that a row has not tried yet.
-        return SampleState({"step_index": 0, "stride_index": 0})
+        return SampleState({"stride_index": 0})
 
     def _steps_per_block(self, num_inference_steps: int | None, block_length: int) -> int | None:
         return len(self.strides(block_length))
 
     def strides(self, window: int) -> list[int]:
         """The strides of a window of that many tokens, one a step; the last is 1."""
-        strides = [max(window // self._base, 1)]
+        base = self.config.base
+        strides = [max(window // base, 1)]
         while strides[-1] > 1:
-            strides.append(max(window // self._base ** (len(strides) + 1), 1))
+            strides.append(max(window // base ** (len(strides) + 1), 1))
         return strides
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
         window, device = step.sample.shape[1], step.sample.device
         count = len(self.strides(window))
         index = torch.arange(count, device=device)
-        strides = (window // torch.pow(self._base, index + 1)).clamp(min=1)
+        strides = (window // torch.pow(self.config.base, index + 1)).clamp(min=1)
         on_grid = torch.arange(window, device=device) % strides.unsqueeze(1) == 0
         tried = self._state["stride_index"].clamp(max=count - 1).unsqueeze(1)
         useful = (step.masked.unsqueeze(1) & on_grid).any(dim=2) & (index >= tried)
@@ -69,8 +69,9 @@ class DilatedScheduler(UnmaskingScheduler):
         chosen = torch.where(useful.any(dim=1), chosen, count - 1)
         due = step.masked & on_grid[chosen]
         self._state["stride_index"] = torch.where(step.masked.any(dim=1), chosen + 1, self._state["stride_index"])
-        if self._skip_below is None:
+        if self.config.skip_below is None:
             return due
         last = (chosen == count - 1).unsqueeze(1)
         confidence = step.proposal.confidence
-        return due & (last | (confidence >= self._skip_below) | surest(confidence, due, 1))
+        sure: Tensor = confidence >= self.config.skip_below
+        return due & (last | sure | surest(confidence, due, 1))

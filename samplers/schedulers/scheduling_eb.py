@@ -42,8 +42,8 @@ class EBScheduler(UnmaskingScheduler):
     ) -> None:
         check_range("entropy_bound", entropy_bound, 0, math.inf, "a number of at least 0", optional=False)
         check_choice("order", order, SCORES)
-        self._entropy_bound, self.score_name = entropy_bound, order
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self.score_name = order
+        self._configure()
 
     def score(self, step: Step, proposal: Proposal) -> Tensor:
         # Asked for first, so that one pass over the logits finds it together with the rest.
@@ -54,7 +54,7 @@ class EBScheduler(UnmaskingScheduler):
         rank = ranks(scores, step.masked)
         entropy = scores.neg() if self.score_name == "entropy" else step.proposal.negative_entropy().neg()
         by_rank = torch.zeros_like(entropy).scatter(1, rank, entropy.masked_fill(~step.masked, 0))
-        affordable = by_rank.cumsum(dim=1) - by_rank.cummax(dim=1).values <= self._entropy_bound
+        affordable: Tensor = by_rank.cumsum(dim=1) - by_rank.cummax(dim=1).values <= self.config.entropy_bound
         # What a further token adds is never negative, so the affordable ranks are the first ones.
         count = affordable.sum(dim=1).clamp(min=1)
         return step.masked & (rank < count.unsqueeze(1))

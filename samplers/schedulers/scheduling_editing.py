@@ -7,7 +7,6 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from .proposals import Proposal
-from .scheduling_quota import QUOTA_STATE
 from .scheduling_quota_threshold import QuotaThresholdScheduler
 from .scheduling_utils import Step
 from .state import SampleState
@@ -50,22 +49,20 @@ class EditingScheduler(QuotaThresholdScheduler):
         check_range("threshold", threshold, 0, 1, "in [0, 1]")
         check_range("editing_threshold", editing_threshold, 0, 1, "in [0, 1]")
         check_count("max_post_steps", max_post_steps, optional=False, least=0)
-        self._threshold, self._editing_threshold, self._max_post_steps = threshold, editing_threshold, max_post_steps
-        self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
     def _new_state(self) -> SampleState:
-        return SampleState({**QUOTA_STATE, "unsettled": 0, "post_steps": 0}, {"committed": 0})
+        return SampleState({"unsettled": 0, "post_steps": 0}, {"committed": 0})
 
     def replace(self, step: Step, proposal: Proposal, committed: Tensor, transfer_index: Tensor) -> Tensor:
         state, looking = self._state, step.masked.any(dim=1)
         again = (state["unsettled"] > 0) & ~looking
-        least = step.called("editing_threshold", self._editing_threshold)
+        least = step.called("editing_threshold", self.config.editing_threshold)
         better = (proposal.tokens != step.sample) & (proposal.confidence > least)
         replaced = (state["committed"] == 1) & better & (looking | again).unsqueeze(1)
         filled = looking & ~(step.masked & ~transfer_index).any(dim=1)
         state["post_steps"] = state["post_steps"] + again
-        more = (filled | (again & replaced.any(dim=1))) & (state["post_steps"] < self._max_post_steps)
+        more = (filled | (again & replaced.any(dim=1))) & (state["post_steps"] < self.config.max_post_steps)
         state["unsettled"] = more.long()
         state["committed"] = torch.where(transfer_index, 1, state["committed"])
         return replaced

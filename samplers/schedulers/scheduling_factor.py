@@ -46,19 +46,19 @@ class FactorScheduler(UnmaskingScheduler):
         check_range("factor", factor, 0, math.inf, "a number above 0", lower_open=True, optional=False)
         check_choice("score", score, SCORES)
         check_choice("rule", rule, RULES)
-        self._factor, self._rule, self.score_name = factor, rule, score
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self.score_name = score
+        self._configure()
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
         rank = ranks(scores, step.masked)
-        place = rank + 1
-        holds = step.masked & ((place + 1) * (1 - scores) < self._factor)
+        # Ranks count from 0: n + 1 is rank + 2.
+        holds = step.masked & ((rank + 2) * (1 - scores) < self.config.factor)
         # The rule has to hold for every surer token too: count how many hold before the first that fails.
         by_rank = torch.zeros_like(holds).scatter(1, rank, holds)
-        if self._rule == "reference_code":
+        if self.config.rule == "reference_code":
             by_rank[:, 0].fill_(True)
         count = by_rank.long().cumprod(dim=1).sum(dim=1)
         masked_count = step.masked.sum(dim=1)
-        if self._rule == "reference_code":
+        if self.config.rule == "reference_code":
             count = torch.where(count == masked_count - 1, masked_count, count)
         return step.masked & (rank < count.clamp(min=1).unsqueeze(1))

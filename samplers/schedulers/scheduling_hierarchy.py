@@ -37,8 +37,7 @@ class HierarchyScheduler(UnmaskingScheduler):
     ) -> None:
         check_range("threshold", threshold, 0, 1, "in [0, 1]", optional=False)
         check_range("low_threshold", low_threshold, 0, 1, "in [0, 1]", optional=False)
-        self._threshold, self._low_threshold = threshold, low_threshold
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
         masked = step.masked
@@ -48,5 +47,6 @@ class HierarchyScheduler(UnmaskingScheduler):
         rank = ranks(scores, masked)
         unranked = torch.full((len(rank), rank.shape[1] + 1), rank.shape[1], device=rank.device)
         best = unranked.scatter_reduce(1, run, rank, "amin").gather(1, run)
-        chosen = masked & (((rank == best) & (scores > self._low_threshold)) | (scores > self._threshold))
+        best_of_run = (rank == best) & (scores > self.config.low_threshold)
+        chosen: Tensor = masked & (best_of_run | (scores > self.config.threshold))
         return chosen | (surest(scores, masked, 1) & ~chosen.any(dim=1, keepdim=True))

@@ -9,7 +9,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from .proposals import Proposal
-from .scheduling_quota import QUOTA_STATE, QuotaScheduler
+from .scheduling_quota import QuotaScheduler
 from .scheduling_utils import Step
 from .selection import surest
 from .state import SampleState
@@ -53,22 +53,22 @@ class KLASSScheduler(QuotaScheduler):
         check_range("threshold", threshold, 0, 1, "in [0, 1]", optional=False)
         check_range("kl_threshold", kl_threshold, 0, math.inf, "a number above 0", lower_open=True, optional=False)
         check_count("history", history, optional=False)
-        self._threshold, self._kl_threshold, self._history = threshold, kl_threshold, history
-        self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
     def _new_state(self) -> SampleState:
-        return SampleState(QUOTA_STATE, {"stable_steps": 0}, per_token=["log_probabilities"])
+        return SampleState(per_position={"stable_steps": 0}, per_token=["log_probabilities"])
 
     def score(self, step: Step, proposal: Proposal) -> Tensor:
         # Asked for first, so that one pass over the logits finds it together with the confidence.
         divergence = self._divergence(step, proposal)
-        stable = (divergence < self._kl_threshold) & ~step.fresh.unsqueeze(1)
+        stable = (divergence < self.config.kl_threshold) & ~step.fresh.unsqueeze(1)
         self._state["stable_steps"] = torch.where(stable, self._state["stable_steps"] + 1, 0)
         return super().score(step, proposal)
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
-        ready = step.masked & (scores > self._threshold) & (self._state["stable_steps"] >= self._history)
+        ready: Tensor = (
+            step.masked & (scores > self.config.threshold) & (self._state["stable_steps"] >= self.config.history)
+        )
         quota = self.quota(step.masked.sum(dim=1)).clamp(min=1)
         return ready | (surest(scores, step.masked, quota) & ~ready.any(dim=1, keepdim=True))
 

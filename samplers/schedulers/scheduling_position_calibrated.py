@@ -56,10 +56,8 @@ class PositionCalibratedScheduler(QuotaScheduler):
     ) -> None:
         check_range("position_decay", position_decay, 0, math.inf, "a number of at least 0", optional=False)
         check_range("clip", clip, 0, math.inf, "a number above 0", lower_open=True, optional=False)
-        self._position_decay, self._clip = position_decay, clip
         self._surprise = None if frequencies is None else _surprise(frequencies)
-        self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
     def score(self, step: Step, proposal: Proposal) -> Tensor:
         tokens, confidence = proposal.tokens, proposal.confidence
@@ -71,7 +69,7 @@ class PositionCalibratedScheduler(QuotaScheduler):
             # The last entry stands for every token behind the end of the list.
             calibrated = confidence * self._surprise[tokens.clamp(max=len(self._surprise) - 1)]
         positions = torch.arange(tokens.shape[1], device=tokens.device, dtype=confidence.dtype)
-        return calibrated.clamp(max=self._clip) * torch.exp(-self._position_decay * positions)
+        return calibrated.clamp(max=self.config.clip) * torch.exp(-self.config.position_decay * positions)
 
 
 def _surprise(frequencies: str | Sequence[float]) -> Tensor:

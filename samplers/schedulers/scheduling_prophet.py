@@ -49,9 +49,7 @@ class ProphetScheduler(QuotaScheduler):
     ) -> None:
         for name, gap in (("early_gap", early_gap), ("middle_gap", middle_gap), ("late_gap", late_gap)):
             check_range(name, gap, 0, math.inf, "a number of at least 0", optional=False)
-        self._gaps = (early_gap, middle_gap, late_gap)
-        self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
     def score(self, step: Step, proposal: Proposal) -> Tensor:
         # Asked for first, so that one pass over the logits finds it together with the confidence.
@@ -63,8 +61,8 @@ class ProphetScheduler(QuotaScheduler):
         gap = step.proposal.logit_gap().masked_fill(~step.masked, 0)
         mean_gap = gap.sum(dim=1) / masked_count.clamp(min=1)
         progress = self._state["step_index"] / self._steps
-        early, middle, late = self._gaps
-        bound = torch.full_like(mean_gap, late).masked_fill(progress < MIDDLE_UNTIL, middle)
-        decided = mean_gap >= bound.masked_fill(progress < EARLY_UNTIL, early)
+        bound = torch.full_like(mean_gap, self.config.late_gap)
+        bound = bound.masked_fill(progress < MIDDLE_UNTIL, self.config.middle_gap)
+        decided = mean_gap >= bound.masked_fill(progress < EARLY_UNTIL, self.config.early_gap)
         chosen = super().select(step, scores)
         return torch.where(decided.unsqueeze(1), step.masked, chosen)

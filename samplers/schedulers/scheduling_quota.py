@@ -8,12 +8,9 @@ from torch import Tensor
 
 from .scheduling_utils import Step, UnmaskingScheduler
 from .selection import cosine_shares, even_quota, linear_time_fractions, surest
-from .state import SampleState
 from .validation import check_choice, check_count, check_range
 
 SCHEDULES = ("even", "linear_time", "cosine")
-#: What every scheduler with a quota remembers of a row: steps taken, and what was masked at the first of them.
-QUOTA_STATE = {"step_index": 0, "first_masked": 0}
 
 
 class QuotaScheduler(UnmaskingScheduler):
@@ -46,38 +43,36 @@ class QuotaScheduler(UnmaskingScheduler):
         top_k: int | None = None,
         score_proposal: bool = False,
     ) -> None:
-        self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
-    def _configure_quota(
-        self, k: int | None, num_inference_steps: int | None, schedule: str = "even", eps: float = 1e-3
-    ) -> None:
-        """Validate and keep the quota's arguments, before `_configure` makes a schedule of them."""
-        check_choice("schedule", schedule, SCHEDULES)
-        check_range("eps", eps, 0, 1, "in [0, 1)", upper_open=True, optional=False)
+    def _configure(self) -> None:
+        k, num_inference_steps = self.config.k, self.config.num_inference_steps
+        check_choice("schedule", self.config.schedule, SCHEDULES)
+        check_range("eps", self.config.eps, 0, 1, "in [0, 1)", upper_open=True, optional=False)
         check_count("k", k)
         check_count("num_inference_steps", num_inference_steps)
         if k is not None and num_inference_steps is not None:
             raise ValueError(
                 f"k={k} and num_inference_steps={num_inference_steps} both say how many tokens a step commits; give one"
             )
-        self._k, self._given_steps, self._schedule, self._eps = k, num_inference_steps, schedule, eps
-        self._fractions: Tensor | None = None
+        super()._configure()
 
     def _steps_per_block(self, num_inference_steps: int | None, block_length: int) -> int | None:
-        asked = self._given_steps if self._given_steps is not None else num_inference_steps
-        steps = asked if self._k is None and asked is not None else -(-block_length // (self._k or 1))
-        self._spread = self._k is None and asked is not None
+        k, given = self.config.k, self.config.num_inference_steps
+        asked = given if given is not None else num_inference_steps
+        steps = asked if k is None and asked is not None else -(-block_length // (k or 1))
+        self._spread = k is None and asked is not None
         self._steps = steps
-        self._fractions = None
-        if self._schedule == "linear_time":
-            self._fractions = linear_time_fractions(steps, self._eps)
-        elif self._schedule == "cosine":
+        self._fractions: Tensor | None = None
+        if self.config.schedule == "linear_time":
+            self._fractions = linear_time_fractions(steps, self.config.eps)
+        elif self.config.schedule == "cosine":
             self._fractions = cosine_shares(steps)
         return steps
 
-    def _new_state(self) -> SampleState:
-        return SampleState(QUOTA_STATE)
+    def _counters(self) -> dict[str, int]:
+        # first_masked: what was masked at the first step.
+        return {**super()._counters(), "first_masked": 0}
 
     def schedule_index(self) -> Tensor:
         """Which step of its schedule each row is at, (batch,), long."""
@@ -89,14 +84,14 @@ class QuotaScheduler(UnmaskingScheduler):
         if self._fractions is not None:
             self._fractions = self._fractions.to(masked_count.device)
             fraction = self._fractions[index.clamp(max=len(self._fractions) - 1)]
-            if self._schedule == "linear_time":
+            if self.config.schedule == "linear_time":
                 return (masked_count.to(torch.float32) * fraction).floor().long()
             first = self._state["step_index"] == 0
             self._state["first_masked"] = torch.where(first, masked_count, self._state["first_masked"])
             left = (self._state["first_masked"].to(torch.float32) * fraction).floor().long()
             return torch.minimum((masked_count - left).clamp(min=1), masked_count)
         if not self._spread:
-            return masked_count.clamp(max=self._k or 1)
+            return masked_count.clamp(max=self.config.k or 1)
         return even_quota(masked_count, self._steps - index)
 
     def select(self, step: Step, scores: Tensor) -> Tensor:

@@ -38,12 +38,10 @@ class QuotaThresholdScheduler(QuotaScheduler):
         score_proposal: bool = False,
     ) -> None:
         check_range("threshold", threshold, 0, 1, "in [0, 1]")
-        self._threshold = threshold
-        self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
-        threshold = step.called("threshold", self._threshold)
+        threshold = step.called("threshold", self.config.threshold)
         enough = step.masked & (scores > threshold)
         quota = self.quota(step.masked.sum(dim=1))
         fills = (enough.sum(dim=1) >= quota).unsqueeze(1)

@@ -7,7 +7,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from .proposals import Proposal
-from .scheduling_quota import QUOTA_STATE, QuotaScheduler
+from .scheduling_quota import QuotaScheduler
 from .scheduling_utils import Step
 from .selection import surest
 from .state import SampleState
@@ -48,12 +48,11 @@ class RCRScheduler(QuotaScheduler):
     ) -> None:
         check_choice("scope", scope, SCOPES)
         self.scope = scope
-        self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
     def _new_state(self) -> SampleState:
         # A token that was never committed here, such as one of a prefilled answer, is infinitely sure.
-        return SampleState(QUOTA_STATE, {"confidence": torch.inf})
+        return SampleState(per_position={"confidence": torch.inf})
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
         # At the start of a block all that is due is all that is masked; only a callback can leave more.

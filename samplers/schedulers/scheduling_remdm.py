@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .proposals import Proposal, uniform
 from .remasking import PUBLISHED_ETA, VARIANTS, RemaskingSchedule, remasking_schedule, shares_by_confidence
-from .scheduling_quota import QUOTA_STATE, QuotaScheduler
+from .scheduling_quota import QuotaScheduler
 from .scheduling_utils import Step
 from .selection import surest
 from .state import SampleState
@@ -25,8 +25,8 @@ class ReMDMScheduler(QuotaScheduler):
     that the ParallelBench paper, arXiv 2510.04767, runs on LLaDA).
 
     With a `variant` it is the paper's own sampler instead: masks are committed, and committed tokens masked again, with
-    the probabilities of `remasking_schedule`. It is meant for sampling, so the temperature is 1 and `top_p` 0.9 where
-    nobody says otherwise. Such a step may commit nothing; the last one commits all that is left.
+    the probabilities of `remasking_schedule`. It is meant for sampling, so the temperature is 1 and `top_p` 0.9 unless
+    they are given. Such a step may commit nothing; the last one commits all that is left.
 
     Args:
         k: tokens per regular step, 1 where nothing else is given.
@@ -71,42 +71,41 @@ class ReMDMScheduler(QuotaScheduler):
         check_count("remask_steps", remask_steps, optional=False, least=0)
         check_count("remask_tokens", remask_tokens, optional=False)
         check_range("remask_at", remask_at, 0, 1, "in [0, 1]", optional=False)
-        self._remask_steps, self._remask_tokens, self._remask_at = remask_steps, remask_tokens, remask_at
-        self._extra_steps = remask_steps if variant is None else 0
-        self._configure_variant(variant, schedule, eta, t_on, t_off, alpha_on)
-        self._configure_quota(k, num_inference_steps, schedule, eps)
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
-
-    def _configure_variant(
-        self, variant: str | None, schedule: str, eta: float | None, t_on: float, t_off: float, alpha_on: float
-    ) -> None:
         check_range("eta", eta, 0, 1, "in [0, 1]")
         check_range("t_on", t_on, 0, 1, "in (0, 1)", lower_open=True, upper_open=True, optional=False)
         wanted = f"in (0, {t_on}), before t_on"
         check_range("t_off", t_off, 0, t_on, wanted, lower_open=True, upper_open=True, optional=False)
         check_range("alpha_on", alpha_on, 0, 1, "in (0, 1)", lower_open=True, upper_open=True, optional=False)
-        self._variant = variant
-        self._drawn_schedule: RemaskingSchedule | None = None
-        if variant is None:
-            return
-        check_choice("variant", variant, VARIANTS)
-        if schedule != "even":
-            raise ValueError(
-                f"schedule={schedule!r} and variant={variant!r}: a variant has a schedule of its own; leave it 'even'"
-            )
-        self._default_temperature, self._default_top_p = 1.0, 0.9
-        strength = PUBLISHED_ETA[variant] if eta is None else eta
-        self._variant_settings = {"eta": strength, "t_on": t_on, "t_off": t_off, "alpha_on": alpha_on}
+        self._extra_steps = remask_steps
+        if variant is not None:
+            check_choice("variant", variant, VARIANTS)
+            if schedule != "even":
+                raise ValueError(
+                    f"schedule={schedule!r} and variant={variant!r}: a variant has a schedule of its own; "
+                    "leave it 'even'"
+                )
+            self._extra_steps = 0
+            self._default_temperature, self._default_top_p = 1.0, 0.9
+        self._configure()
 
     def _steps_per_block(self, num_inference_steps: int | None, block_length: int) -> int | None:
         steps = super()._steps_per_block(num_inference_steps, block_length)
-        if self._variant is not None:
-            self._drawn_schedule = remasking_schedule(self._variant, self._steps, **self._variant_settings)
+        variant, eta = self.config.variant, self.config.eta
+        self._drawn_schedule: RemaskingSchedule | None = None
+        if variant is not None:
+            self._drawn_schedule = remasking_schedule(
+                variant,
+                self._steps,
+                eta=PUBLISHED_ETA[variant] if eta is None else eta,
+                t_on=self.config.t_on,
+                t_off=self.config.t_off,
+                alpha_on=self.config.alpha_on,
+            )
         return steps
 
     def _new_state(self) -> SampleState:
         # revisions: extra steps begun. revising: tokens that the extra step at hand has to commit, 0 in a regular step.
-        return SampleState({**QUOTA_STATE, "revisions": 0, "revising": 0}, {"confidence": torch.inf})
+        return SampleState({"revisions": 0, "revising": 0}, {"confidence": torch.inf})
 
     def schedule_index(self) -> Tensor:
         # Regular quotas count regular steps: those taken, less the extra ones that are over.
@@ -133,7 +132,7 @@ class ReMDMScheduler(QuotaScheduler):
         before = self._state["confidence"]
         candidates = before.isfinite() & ~step.masked
         sigma = self._now(schedule.remask, step)
-        if self._variant == "conf":
+        if self.config.variant == "conf":
             sigma = sigma * shares_by_confidence(before, candidates)
         noise = uniform(step.sample.shape, step.generator, step.sample.device)
         remask = candidates & (noise < sigma) & step.masked.any(dim=1, keepdim=True)
@@ -149,9 +148,13 @@ class ReMDMScheduler(QuotaScheduler):
         regular_steps = self._state["step_index"] + 1 - self._state["revisions"]
         all_committed = ~(step.masked & ~transfer_index).any(dim=1)
         window = step.sample.shape[1]
-        place = max(min(int(self._remask_at * window), window - 1), 1)
-        due = unfinished & (self._state["revisions"] < self._remask_steps) & ((regular_steps >= place) | all_committed)
-        remask = surest(-confidence, confidence.isfinite(), due.long() * self._remask_tokens)
+        first = max(min(int(self.config.remask_at * window), window - 1), 1)
+        due = (
+            unfinished
+            & (self._state["revisions"] < self.config.remask_steps)
+            & ((regular_steps >= first) | all_committed)
+        )
+        remask = surest(-confidence, confidence.isfinite(), due.long() * self.config.remask_tokens)
         self._state["revising"] = remask.sum(dim=1)
         self._state["revisions"] = self._state["revisions"] + due.long()
         self._state["confidence"] = confidence.masked_fill(remask, torch.inf)

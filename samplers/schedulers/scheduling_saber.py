@@ -14,6 +14,8 @@ from .validation import check_count
 
 #: One token is taken back for every so many that were committed.
 COMMITTED_PER_REMASKED = 8
+#: Tokens that a step commits at least, where nothing is said.
+DEFAULT_K = 2
 
 
 class SaberScheduler(UnmaskingScheduler):
@@ -40,13 +42,12 @@ class SaberScheduler(UnmaskingScheduler):
         score_proposal: bool = False,
     ) -> None:
         check_count("k", k)
-        self._k = 2 if k is None else k
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
     def _new_state(self) -> SampleState:
         # committed_at: confidence of a position's last commit, kept when it is masked again; negative before the first.
         # probability: that of the token in place at the last look.
-        return SampleState({"step_index": 0}, {"committed_at": -1.0, "probability": 0.0})
+        return SampleState(per_position={"committed_at": -1.0, "probability": 0.0})
 
     def score(self, step: Step, proposal: Proposal) -> Tensor:
         # Asked for first, so that one pass over the logits finds it together with the confidence.
@@ -59,7 +60,7 @@ class SaberScheduler(UnmaskingScheduler):
         total = committed_at.masked_fill(~known, 0).sum(dim=1)
         # Before anything is committed no confidence is high enough.
         mean = torch.where(known.any(dim=1), total / known.sum(dim=1).clamp(min=1), 1)
-        return step.masked & ((scores > mean.unsqueeze(1)) | surest(scores, step.masked, self._k))
+        return step.masked & ((scores > mean.unsqueeze(1)) | surest(scores, step.masked, self.config.k or DEFAULT_K))
 
     def revise(self, step: Step, proposal: Proposal, committed: Tensor, transfer_index: Tensor) -> Tensor:
         state = self._state
@@ -69,7 +70,7 @@ class SaberScheduler(UnmaskingScheduler):
         count = transfer_index.sum(dim=1)
         unfinished = (step.masked & ~transfer_index).any(dim=1)
         share = (count + COMMITTED_PER_REMASKED - 1) // COMMITTED_PER_REMASKED
-        due = torch.minimum(share.clamp(min=self._k // 2), count - 1) * unfinished
+        due = torch.minimum(share.clamp(min=(self.config.k or DEFAULT_K) // 2), count - 1) * unfinished
         state["committed_at"] = torch.where(transfer_index, proposal.confidence, state["committed_at"]).float()
         state["probability"] = probability.float()
         return surest(fallen, revisable, due)

@@ -54,14 +54,12 @@ class SlowFastScheduler(UnmaskingScheduler):
         check_range(
             "stability_deviation", stability_deviation, 0, math.inf, "a number above 0", lower_open=True, optional=False
         )
-        self._slow_steps, self._span_threshold, self._threshold = slow_steps, span_threshold, threshold
-        self._deviation = stability_deviation
         self._estimates = [f"estimate_{back}" for back in range(stability_window)]
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
     def _new_state(self) -> SampleState:
         # The span at hand is [start, stop), known while fast is 1; estimate_0 is the latest guess of its end.
-        names = ["step_index", "fast", "start", "stop", "slow_taken", *self._estimates]
+        names = ["fast", "start", "stop", "slow_taken", *self._estimates]
         return SampleState(dict.fromkeys(names, 0))
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
@@ -80,8 +78,8 @@ class SlowFastScheduler(UnmaskingScheduler):
         slow = masked.any(dim=1) & ~fast
         state["start"] = start
         state["slow_taken"] = torch.where(slow, taken + 1, taken)
-        state["fast"] = self._find_span(slow, fast, start, ahead & (scores >= self._span_threshold), positions)
-        fast_choice = in_span & ((scores >= self._threshold) | surest(scores, in_span, 1))
+        state["fast"] = self._find_span(slow, fast, start, ahead & (scores >= self.config.span_threshold), positions)
+        fast_choice = in_span & ((scores >= self.config.threshold) | surest(scores, in_span, 1))
         return torch.where(fast.unsqueeze(1), fast_choice, surest(scores, ahead, 1))
 
     def _find_span(self, slow: Tensor, fast: Tensor, start: Tensor, sure: Tensor, positions: Tensor) -> Tensor:
@@ -98,8 +96,8 @@ class SlowFastScheduler(UnmaskingScheduler):
         counted = torch.arange(window, device=recent.device) < filled.unsqueeze(1)
         total = recent.masked_fill(~counted, 0).sum(dim=1)
         deviation = recent.float().std(dim=1, correction=0)
-        settled = slow & (state["slow_taken"] >= window) & (deviation < self._deviation)
-        found = settled | (slow & (state["slow_taken"] >= self._slow_steps))
+        settled = slow & (state["slow_taken"] >= window) & (deviation < self.config.stability_deviation)
+        found: Tensor = settled | (slow & (state["slow_taken"] >= self.config.slow_steps))
         end = torch.where(settled, recent[:, 0], total // filled)
         state["stop"] = torch.where(found, torch.maximum(end, start + 1), state["stop"])
         return (fast | found).long()

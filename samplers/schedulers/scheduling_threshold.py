@@ -10,6 +10,7 @@ from torch import Tensor
 from .scheduling_utils import Step, UnmaskingScheduler
 from .scores import SCORES
 from .selection import surest
+from .speeds import ADAPTIVE_SPEEDS
 from .validation import check_choice, check_flag, check_range
 
 
@@ -27,6 +28,9 @@ class ThresholdScheduler(UnmaskingScheduler):
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
 
+    # What is certain reaches 1 in floating-point numbers, so that >= commits several tokens even there.
+    speed_values = (*ADAPTIVE_SPEEDS["threshold"], 1.0)
+
     @register_to_config
     def __init__(
         self,
@@ -42,12 +46,12 @@ class ThresholdScheduler(UnmaskingScheduler):
         check_range("threshold", threshold, -math.inf, math.inf, "a number")
         check_choice("score", score, SCORES)
         check_flag("strict", strict)
-        self._threshold, self._strict, self.score_name = threshold, strict, score
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self.score_name = score
+        self._configure()
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
-        threshold = step.called("threshold", self._threshold)
+        threshold = step.called("threshold", self.config.threshold)
         # Scores grow with sureness, so a bound on the entropy from above is one on its negative from below.
         bound = -threshold if self.score_name == "entropy" else threshold
-        enough = step.masked & ((scores > bound) if self._strict else (scores >= bound))
+        enough = step.masked & ((scores > bound) if self.config.strict else (scores >= bound))
         return enough | (surest(scores, step.masked, 1) & ~enough.any(dim=1, keepdim=True))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -14,9 +16,10 @@ from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 from .discounts import DiscountedProposal
-from .pipelines import DEFAULT_BLOCK_LENGTH, PipelineQuestions
+from .pipelines import DEFAULT_BLOCK_LENGTH, LLaDA2PipelineMixin
 from .proposals import Generators, Proposal, propose
 from .scores import score
+from .speeds import fill_in_speed
 from .state import SampleState
 from .validation import check_choice, check_count, check_flag, check_range
 
@@ -84,10 +87,10 @@ class Step:
         return self.chosen
 
     def called(self, name: str, own: float | None) -> float:
-        """A scheduler's own "threshold" or "editing_threshold", or where it has none the caller's.
+        """A scheduler's own "threshold" or "editing_threshold"; if that is None, the one passed to `step`.
 
         Raises:
-            ValueError: nobody gave one.
+            ValueError: neither is given.
         """
         called: float | None = getattr(self, name)
         threshold = own if own is not None else called
@@ -96,7 +99,7 @@ class Step:
         return threshold
 
 
-class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # type: ignore[misc]
+class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     """Decides which masked tokens of a window to commit at each step, and which committed ones to mask again.
 
     A scheduler never calls the model, never shifts logits and knows nothing of prompts. One step takes four decisions,
@@ -123,10 +126,22 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
     scope = "window"
     #: Whether `step` wants `shadow_output`; the loop then asks the model for it, or says that it cannot.
     needs_shadows = False
+    #: The argument that sets the speed ("k", "threshold", ...; None: there is none). A class that does not name it has
+    #: the one that `fill_in_speed` finds among its arguments, and so with the next two.
+    speed_parameter: ClassVar[str | None] = None
+    #: Whether a step commits as many tokens as the method is sure of, so that it can be set to any speed between two
+    #: measured ones; a method that is told how many cannot.
+    adaptive: ClassVar[bool] = False
+    #: The values of `speed_parameter` that papers report. None: powers of two for "k", no others are published.
+    speed_values: ClassVar[tuple[float, ...] | None] = None
+    #: Whether the published protocol decodes in blocks of `k` tokens instead of one block.
+    blocks_follow_k: ClassVar[bool] = False
     #: What holds where neither the constructor nor the call of `step` says anything.
     _default_temperature = 0.0
     _default_top_p: float | None = None
 
+    #: The constructor's arguments, by name; the one place where they are kept.
+    config: Any
     num_inference_steps: int | None
     timesteps: Tensor
     #: Steps that a block takes beyond `num_inference_steps`, because the method inserts them.
@@ -134,7 +149,20 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
+        fill_in_speed(cls, cls.__base__)
+        home = sys.modules.get(cls.__module__)
+        if home is not None and home is not builtins:
+            # A pipeline is loaded only if diffusers finds this name in the module that a component's class comes from.
+            vars(home).setdefault("SchedulerMixin", SchedulerMixin)
         cls.revises = cls.revise is not UnmaskingScheduler.revise or cls.replace is not UnmaskingScheduler.replace
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        scheduler = super().__new__(cls)
+        if cls.__module__.startswith(f"{__package__}."):
+            # A pipeline is saved with its components' modules, and loaded only if they are imported already. Ours are
+            # imported when they are asked for, so it names the package, which asks.
+            scheduler.__module__ = str(__package__).partition(".")[0]
+        return scheduler
 
     @register_to_config
     def __init__(
@@ -145,22 +173,14 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
         top_k: int | None = None,
         score_proposal: bool = False,
     ) -> None:
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
-    def _configure(
-        self,
-        *,
-        temperature: float | None,
-        top_p: float | None,
-        top_k: int | None,
-        score_proposal: bool,
-    ) -> None:
-        """Validate and keep the shared arguments; a constructor calls it, or its parent's, once its own are kept."""
-        _check_proposal(temperature, top_p, top_k)
-        check_flag("score_proposal", score_proposal)
-        self._temperature, self._top_p, self._top_k = temperature, top_p, top_k
-        self._score_proposal = score_proposal
+    def _configure(self) -> None:
+        """Validate the shared arguments, which `config` holds; a constructor calls it, or its parent's, at its end."""
+        _check_proposal(self.config.temperature, self.config.top_p, self.config.top_k)
+        check_flag("score_proposal", self.config.score_proposal)
         self._state = self._new_state()
+        self._state.add(self._counters())
         # A pipeline reads it where its caller names no block length; a loaded config may hold another.
         self.register_to_config(block_length=DEFAULT_BLOCK_LENGTH)  # type: ignore[no-untyped-call]
         self.set_timesteps()
@@ -272,9 +292,9 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
         proposal = self.propose(
             step,
             model_output,
-            temperature=0.0 if greedy else _first(self._temperature, temperature, self._default_temperature),
-            top_p=_first(self._top_p, top_p, self._default_top_p),
-            top_k=_first(self._top_k, top_k, None),
+            temperature=0.0 if greedy else _first(self.config.temperature, temperature, self._default_temperature),
+            top_p=_first(self.config.top_p, top_p, self._default_top_p),
+            top_k=_first(self.config.top_k, top_k, None),
         )
         chosen = DiscountedProposal(proposal, token_discounts) if token_discounts else proposal
         step = replace(step, chosen=chosen)
@@ -320,7 +340,7 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
             temperature=temperature,
             top_p=top_p,
             top_k=top_k,
-            score_proposal=self._score_proposal,
+            score_proposal=self.config.score_proposal,
             generator=step.generator,
         )
 
@@ -352,8 +372,12 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
     # -- state -------------------------------------------------------------------------------------------------------
 
     def _new_state(self) -> SampleState:
-        """The memory this method needs; every method counts its steps."""
-        return SampleState({"step_index": 0})
+        """What this method remembers; a subclass replaces it. What `_counters` names need not be in it."""
+        return SampleState()
+
+    def _counters(self) -> dict[str, int]:
+        """Initial values of the integers that the base classes remember of every row."""
+        return {"step_index": 0}
 
     def _steps_per_block(self, num_inference_steps: int | None, block_length: int) -> int | None:
         """Steps that a block takes, where the method fixes them beforehand; None where they depend on the logits."""

@@ -51,15 +51,14 @@ class WINOScheduler(UnmaskingScheduler):
     ) -> None:
         check_range("threshold", threshold, 0, 1, "in [0, 1]", optional=False)
         check_range("remask_threshold", remask_threshold, 0, 1, "in [0, 1]", optional=False)
-        self._threshold, self._remask_threshold = threshold, remask_threshold
-        self._configure(temperature=temperature, top_p=top_p, top_k=top_k, score_proposal=score_proposal)
+        self._configure()
 
     def _new_state(self) -> SampleState:
-        return SampleState({"step_index": 0, "last_count": COMMITTED_BEFORE}, {"committed": 0})
+        return SampleState({"last_count": COMMITTED_BEFORE}, {"committed": 0})
 
     def select(self, step: Step, scores: Tensor) -> Tensor:
         most = (step.masked.sum(dim=1) * COMMIT_TENTHS // 10).clamp(min=COMMIT_LEAST, max=COMMIT_MOST)
-        enough = step.masked & (scores > self._threshold)
+        enough = step.masked & (scores > self.config.threshold)
         return surest(scores, step.masked, torch.minimum(enough.sum(dim=1).clamp(min=1), most))
 
     def revise(self, step: Step, proposal: Proposal, committed: Tensor, transfer_index: Tensor) -> Tensor:
@@ -74,7 +73,7 @@ class WINOScheduler(UnmaskingScheduler):
                 "they should be (batch, window, vocab) and (batch, window)"
             )
         probability = Proposal(shadows, step.mask_token_id).probability_of(step.sample)
-        doubtful = (self._state["committed"] == 1) & ~step.masked & (probability < self._remask_threshold)
+        doubtful = (self._state["committed"] == 1) & ~step.masked & (probability < self.config.remask_threshold)
         count = transfer_index.sum(dim=1)
         remask = surest(-probability, doubtful, (self._state["last_count"] - 1) * (count > 1))
         self._state["last_count"] = torch.where(step.masked.any(dim=1), count, self._state["last_count"])

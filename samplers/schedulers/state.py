@@ -16,26 +16,33 @@ class SampleState:
     host.
 
     Args:
-        per_row: initial value of each remembered integer, kept as (batch,) long.
+        per_row: initial value of each remembered integer, kept as (batch,) long. The base classes add their own.
         per_position: initial value of each remembered number, kept as (batch, window) float32.
-        per_token: names of what is remembered of every token of the vocabulary, (batch, window, vocab). Nobody knows
-            the vocabulary before the first step, so there is no initial value: `get` gives None until something is
-            set, and rows that start afresh keep stale numbers, which the method has to pass over.
+        per_token: names of what is remembered of every token of the vocabulary, (batch, window, vocab). The size of
+            the vocabulary is unknown before the first step, so there is no initial value: `get` gives None until
+            something is set, and rows that start afresh keep stale numbers, which the method has to pass over.
     """
 
     def __init__(
         self,
-        per_row: Mapping[str, int],
+        per_row: Mapping[str, int] | None = None,
         per_position: Mapping[str, float] | None = None,
         per_token: Collection[str] = (),
     ) -> None:
-        self._initial: dict[str, int] = dict(per_row)
+        self._initial: dict[str, int] = dict(per_row or {})
         self._initial_positions: dict[str, float] = dict(per_position or {})
         self._per_token = tuple(per_token)
         self._values: dict[str, Tensor] = {}
         self._previous: Tensor | None = None
 
+    def add(self, per_row: Mapping[str, int]) -> None:
+        """Remember further integers, unless they are remembered already; called before the first step."""
+        self._initial = {**per_row, **self._initial}
+
     def __getitem__(self, name: str) -> Tensor:
+        if name not in self._values:
+            known = ", ".join([*self._initial, *self._initial_positions, *self._per_token])
+            raise KeyError(f"nothing is remembered as {name!r}; _new_state() names {known}")
         return self._values[name]
 
     def __setitem__(self, name: str, value: Tensor) -> None:

@@ -64,7 +64,7 @@ def draw(weights: Tensor, noise: Tensor) -> Tensor:
     return which * groups.shape[-1] + inside
 
 
-def heated(values: Tensor, temperature: float) -> Tensor:
+def apply_temperature(values: Tensor, temperature: float) -> Tensor:
     """Logits at a temperature above 0, the largest of each position at 0."""
     # Without the shift a small temperature would lift the largest logits to inf, and their softmax to NaN; a divisor
     # below the smallest normal number would count as 0.

@@ -49,6 +49,11 @@ def test_method_that_needs_shadow_tokens_says_that_the_pipeline_has_none() -> No
         decode(WINOScheduler())
 
 
+def test_all_but_wino_need_nothing_that_the_pipeline_has_not() -> None:
+    names = [name for name in built_in_scheduler_names() if scheduler_class(name).needs_shadows]
+    assert names == ["wino"]
+
+
 def can_run(scheduler: Any) -> bool:
     return not getattr(scheduler, "needs_shadows", False)
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from scheduler_cases import ALL_MASKED, FACTORIES, confident_logits, every_scheduler, row_generator
+from scheduler_cases import ALL_MASKED, FACTORIES, confident_logits, every_scheduler, row_generator, walk
 from torch import Tensor
 
-from samplers import ConfidenceScheduler, UnmaskingScheduler, UnmaskingSchedulerOutput
+from samplers import ConfidenceScheduler, QuotaScheduler, UnmaskingScheduler, UnmaskingSchedulerOutput
+from samplers.schedulers.scheduling_utils import Step
+from samplers.schedulers.state import SampleState
 
 
 def test_step_takes_what_llada2_pipeline_passes() -> None:
@@ -154,3 +156,26 @@ def test_score_proposal_scores_the_distribution_that_is_drawn_from() -> None:
     sample = torch.full((1, 2), 3)
     assert shaped.step(logits, 0, sample, mask_token_id=3).sampled_probs.tolist() == [[1.0, 1.0]]
     torch.testing.assert_close(own.step(logits, 0, sample, mask_token_id=3).sampled_probs, torch.tensor([[0.5, 0.6]]))
+
+
+def test_a_class_with_a_memory_of_its_own_need_not_name_what_the_base_classes_count() -> None:
+    class Remembering(QuotaScheduler):
+        def _new_state(self) -> SampleState:
+            return SampleState({"looks": 0}, {"seen": 0})
+
+        def select(self, step: Step, scores: Tensor) -> Tensor:
+            self._state["looks"] = self._state["looks"] + 1
+            return super().select(step, scores)
+
+    class Bare(UnmaskingScheduler):
+        def _new_state(self) -> SampleState:
+            return SampleState(per_token=["seen"])
+
+        def select(self, step: Step, scores: Tensor) -> Tensor:
+            return step.masked
+
+    remembering = Remembering(num_inference_steps=3, schedule="cosine")
+    outputs = walk(remembering, ALL_MASKED)
+    assert len(outputs) == 3
+    assert remembering._state["looks"].tolist() == [3, 3, 3]
+    assert len(walk(Bare(), ALL_MASKED)) == 1

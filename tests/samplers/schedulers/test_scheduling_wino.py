@@ -26,13 +26,15 @@ def wide(count: int, window: int) -> Any:
     return confident_logits([0.95] * count + [0.45] * (window - count))
 
 
-def test_commits_what_is_sure_but_no_more_than_seventy_percent_or_twenty() -> None:
+def test_commits_what_is_sure_but_no_more_than_seventy_percent_at_least_five_and_at_most_twenty() -> None:
     trust = confident_logits([0.99] * 40)
     assert [len(state) for state in states(WINOScheduler(), [(wide(40, 40), trust)])] == [20]
     trust = confident_logits([0.99] * 10)
     assert states(WINOScheduler(), [(wide(10, 10), trust)]) == [list(range(7))]
     assert states(WINOScheduler(), [(wide(3, 10), trust)]) == [[0, 1, 2]]
     assert states(WINOScheduler(), [(wide(0, 10), trust)]) == [[0]]
+    # Five are allowed in any case, though they are more than seventy percent.
+    assert states(WINOScheduler(), [(wide(6, 6), trust[:, :6])]) == [list(range(5))]
     # Seventy percent of six is four, but five may always go.
     assert states(WINOScheduler(), [(wide(6, 6), confident_logits([0.99] * 6))]) == [[0, 1, 2, 3, 4]]
 

@@ -1,5 +1,6 @@
 """The memory of a sample: what it keeps, and when a row starts afresh."""
 
+import pytest
 import torch
 
 from samplers.schedulers.state import SampleState
@@ -85,3 +86,16 @@ def test_what_is_remembered_of_tokens_lasts_as_long_as_the_samples_do() -> None:
     assert state.get("credit") is not None
     assert state.follow(torch.zeros(3, 2, dtype=torch.long)).all()
     assert state.get("credit") is None
+
+
+def test_what_is_added_is_remembered_beside_what_was_declared() -> None:
+    state = SampleState({"count": 3})
+    state.add({"step_index": 0, "count": 7})
+    state.follow(torch.zeros(1, 2, dtype=torch.long))
+    assert (state["count"].item(), state["step_index"].item()) == (3, 0)
+
+
+def test_a_name_that_was_not_declared_is_refused_with_those_that_were() -> None:
+    state = SampleState({"count": 3}, {"confidence": 2.0}, ["credit"])
+    with pytest.raises(KeyError, match=r"'counts'; .* count, confidence, credit"):
+        state["counts"]

@@ -8,6 +8,8 @@ import pytest
 import torch
 from scheduler_cases import ALL_MASKED, FACTORIES, MAY_PAUSE, Window, every_scheduler, row_generator, walk
 
+from samplers import scheduler_class
+
 VOCABULARY = 200_000
 
 
@@ -90,3 +92,13 @@ def test_non_contiguous_logits_and_samples_are_taken(name: str) -> None:
     strided = FACTORIES[name]().step(wide[:, ::2, :5], 0, ids[:, ::2], mask_token_id=4, generator=row_generator(0))
     assert torch.equal(strided.prev_sample, plain.prev_sample)
     assert torch.equal(strided.sampled_probs, plain.sampled_probs)
+
+
+@pytest.mark.parametrize("score", ["confidence", "margin", "entropy"])
+def test_positions_with_the_same_logits_tie_wherever_they_stand(score: str) -> None:
+    # Long enough to be worked on in several pieces; ties go to the lowest position.
+    logits = torch.randn(1, 1, 30_000, generator=row_generator(3)).expand(2, 80, -1)
+    sample = torch.full((2, 80), 30_000)
+    output = scheduler_class(score)(k=10).step(logits, 0, sample, mask_token_id=30_000)
+    assert output.sampled_probs.unique().numel() == 1
+    assert output.transfer_index.nonzero()[:, 1].tolist() == [*range(10)] * 2
