@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -236,6 +237,36 @@ def test_server_that_was_killed_is_started_again(server, part, running_java, mon
         os.kill(first, signal.SIGKILL)
         assert client.check(shared, "Text.").version == "LanguageTool 9"
         assert int(running_java.read_text()) != first
+    finally:
+        shared.stop()
+
+
+def test_server_that_dies_while_many_threads_ask_is_started_again_once(
+    server, part, running_java, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(part("languagetool_client"), "PAUSES_SECONDS", (0.01, 0.01))
+    starts = []
+    start = server.start
+    monkeypatch.setattr(server, "start", lambda: starts.append(None) or start())
+    shared = server.SharedServer()
+    try:
+        shared.url()
+        with ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(part("languagetool_client").check, shared, f"Text {i}.") for i in range(200)]
+            os.kill(int(running_java.read_text()), signal.SIGKILL)
+            assert {future.result().rule_ids for future in asked} == {()}
+        part("languagetool_client").check(shared, "Text.")
+        assert len(starts) == 2
+    finally:
+        shared.stop()
+
+
+def test_server_is_started_and_asked_past_the_proxy_of_the_user(server, part, running_java, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    shared = server.SharedServer()
+    try:
+        assert part("languagetool_client").check(shared, "Text.").version == "LanguageTool 9"
     finally:
         shared.stop()
 
