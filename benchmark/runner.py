@@ -11,17 +11,16 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from threading import Event, Lock
 from typing import Any, Protocol
+
+from hub_dataset.parts import METRIC
 
 from .data import Row
 from .decoding import Notice, TaskDecoder
 from .models import BenchmarkModel
 from .results import RunStore
 from .settings import RunSettings, SchedulerSetting
-
-METRIC = Path(__file__).resolve().parent.parent / "metrics" / "parallelbench"
 
 
 class Stopped(Exception):
