@@ -7,33 +7,46 @@ ARGS ?=
 .PHONY: run test test-slow lint typecheck docs wheel clean
 .DEFAULT_GOAL := run
 
-# Made again whenever the dependencies change; touched last, so that an interrupted install starts over.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# What a run needs. Made again whenever the dependencies change; touched last, so that an interrupted install starts over.
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
+	$(INSTALL) -e .
+	touch $@
+
+# What an extra of pyproject.toml brings beside it: `dev` the rest, for the tests, of which `typecheck` and `docs` are parts.
+$(VENV)/installed-%: $(VENV)/installed
+	$(INSTALL) -e '.[$*]'
+	touch $@
+
+# ruff alone, which reads the code and imports nothing.
+$(VENV)/installed-lint: constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) ruff
 	touch $@
 
 run: $(VENV)/installed
 	$(BIN)/python generate_tasks.py install
 	$(BIN)/parallelbench run $(ARGS)
 
-test: $(VENV)/installed
+test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n auto -m "not slow" $(ARGS)
 
-test-slow: $(VENV)/installed
+test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-typecheck: $(VENV)/installed
+typecheck: $(VENV)/installed-typecheck
 	$(BIN)/mypy
 
-docs: $(VENV)/installed
+docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-wheel: $(VENV)/installed
+wheel: $(VENV)/installed-dev
 	$(BIN)/python -m build --wheel
 
 clean:

@@ -1,28 +1,6 @@
-"""The data command line: lists the tasks, builds the dataset, checks it, shares it."""
+"""The data command line of a checkout; an installed project has it as `parallelbench-data`."""
 
-import click
-
-from hub_dataset.commands import OneLineErrors
-from hub_dataset.commands.building import build
-from hub_dataset.commands.checking import check
-from hub_dataset.commands.looking import list_tasks, show
-from hub_dataset.commands.sharing import import_data, install, publish
-
-
-@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """Make the ParallelBench dataset.
-
-    \b
-    Example: build all tasks and load one of them
-      python generate_tasks.py build
-      python -c "import datasets; print(datasets.load_dataset('build/parallelbench', 'waiting_line_copy'))"
-    """
-
-
-for command in (list_tasks, show, build, check, install, publish, import_data):
-    main.add_command(command)
-
+from hub_dataset.commands.main import main
 
 if __name__ == "__main__":
     main()

@@ -20,13 +20,13 @@ from tempfile import TemporaryDirectory
 
 from .configs import TaskConfig, config_names, task_info
 from .disk import only_one_process
+from .parts import METRIC
 from .unavailable import UnavailableError
 from .writing import build_dataset, clear_up, exchange, refuse_pattern
 
 NAME = "parallelbench"
 # The folder in which `evaluate` looks for a metric that has no owner.
 METRIC_NAME = f"evaluate-metric--{NAME}"
-METRIC = Path(__file__).resolve().parent.parent / "metrics" / NAME
 # The last part of every config's path in the cache of `datasets`, elsewhere a hash.
 COMMON_BUILD = "installed"
 # Seconds to wait for another install, which takes about a minute.

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from .card import withheld
 from .configs import TaskConfig, task_info
-from .installing import METRIC, NAME, metric_modules
+from .installing import NAME, metric_modules
+from .parts import METRIC, MODEL
 from .version import DATA_VERSION, MODEL_VERSION
 from .writing import build_dataset
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
-# The folder of the reference model, beside the packages.
-MODEL = Path(__file__).resolve().parent.parent / "hub_model"
 # What nobody can use a model without.
 MODEL_FILES = ("README.md", "config.json", "model.safetensors", "tokenizer.json")
 # Stands for the owner where none is known, as in a dry run.

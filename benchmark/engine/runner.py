@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from threading import Event, Lock
 from typing import Any, Protocol
 
@@ -20,8 +19,7 @@ from benchmark.models import BenchmarkModel
 from benchmark.protocol.questions import Row
 from benchmark.protocol.settings import RunSettings, SchedulerSetting
 from benchmark.store.runs import RunStore
-
-METRIC = Path(__file__).resolve().parent.parent.parent / "metrics" / "parallelbench"
+from hub_dataset.parts import METRIC
 
 
 class Stopped(Exception):

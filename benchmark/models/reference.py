@@ -1,13 +1,14 @@
 """The reference model that ships with the project."""
 
 import math
-from pathlib import Path
+
+from hub_dataset.parts import MODEL
 
 NAME = "reference"
 # Its tokens are short: a fourth of the waiting lines' answers take more than the protocol's 32. The model's config may
 # say otherwise, as `answer_length`.
 ANSWER_LENGTH = 64
-DIRECTORY = Path(__file__).resolve().parent.parent.parent / "hub_model"
+DIRECTORY = MODEL
 
 
 def is_here() -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..installing import METRIC
+from ..parts import METRIC
 from .shared import InputError, config_option, progress, selected_tasks
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from ..installing import METRIC, NAME
+from ..installing import NAME
+from ..parts import METRIC
 from .shared import config_option, progress, refuse_idle_rows, rows_option, selected_tasks, splits_option
 
 
