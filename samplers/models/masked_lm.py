@@ -88,16 +88,38 @@ def is_masked_language_model(config: CheckpointConfig) -> bool:
     return isinstance(kind, str) and kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
+def check_keys(config: CheckpointConfig) -> None:
+    """Refuse what transformers' class would build as something else than the file says, without a word.
+
+    Keys that the class does not know are leftovers where the checkpoint was made for that class, and mean something to
+    code that the checkpoint brings itself.
+
+    Raises:
+        ValueError: the model is causal, has positions that transformers 5 knows no more, or keys of its own code.
+    """
+    from transformers import CONFIG_MAPPING
+
+    kind = CONFIG_MAPPING[config.require("model_type")]
+    known = {*kind.__dataclass_fields__, *kind.attribute_map}
+    config.only("is_decoder", False)
+    if "position_embedding_type" not in known:
+        config.only("position_embedding_type", "absolute")
+    if config.get("auto_map") is not None:
+        config.refuse_unread(known)
+
+
 def load_masked_language_model(
     source: Source, config: CheckpointConfig, *, device: Any, **options: Any
 ) -> MaskedLanguageModel:
     """An `AutoModelForMaskedLM`.
 
     Raises:
-        ValueError: the checkpoint lacks tensors that the model needs, or has them in another shape.
+        ValueError: its config says what transformers' class does not know, or it lacks tensors that the model needs,
+            or has them in another shape.
     """
     from transformers import AutoModelForMaskedLM
 
+    check_keys(config)
     source.weights()
     with one_line_refusal(f"{source.name}/config.json", "the model"):
         # Shapes that do not fit are in the report then, instead of in a log.
