@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .calling import Calling
 from .configuration import CheckpointConfig, one_line_refusal
 from .key_table import listed
-from .masks import token_positions
 from .network import DenoiserOutput
 from .sources import Source
 from .special_tokens import special_tokens
@@ -32,11 +31,7 @@ class MaskedLanguageModel(nn.Module):
         tokens = special_tokens(source, config, None, self.vocab_size)
         self.mask_token_id, self.eos_token_id = tokens.mask_token_id, tokens.eos_token_id
         self.pad_token_id, self.stop_token_ids = tokens.pad_token_id, tokens.stop_token_ids
-        self._takes = set(inspect.signature(model.forward).parameters)
-        # RoBERTa and its kin begin to count after the padding id.
-        embeddings = getattr(getattr(model, model.base_model_prefix, None), "embeddings", None)
-        offset = hasattr(embeddings, "create_position_ids_from_input_ids")
-        self._first_position: int = getattr(embeddings, "padding_idx", 0) + 1 if offset else 0
+        self._calling = Calling(model)
 
     @property
     def device(self) -> torch.device:
@@ -61,17 +56,18 @@ class MaskedLanguageModel(nn.Module):
         """Logits aligned with `input_ids`; arguments as in `DiffusionLanguageModel.forward`, but no past.
 
         Raises:
-            ValueError: a past is given.
+            ValueError: a past is given, or more tokens than the model has positions.
         """
         if past_key_values is not None:
             raise ValueError(f"{type(self.model).__name__} keeps no keys and values")
-        arguments: dict[str, Any] = {"attention_mask": attention_mask}
-        if position_ids is None and attention_mask is not None and attention_mask.dim() == 2:
-            position_ids = token_positions(attention_mask.bool())
-        if attention_mask is not None and attention_mask.dim() == 4 and "position_ids" not in self._takes:
+        finished = attention_mask is not None and attention_mask.dim() == 4
+        if finished and "position_ids" not in self._calling.takes:
             raise ValueError(f"{type(self.model).__name__} counts its positions itself, which a 4-D mask may not allow")
-        if position_ids is not None and "position_ids" in self._takes:
-            arguments["position_ids"] = position_ids + self._first_position
+        arguments = self._calling.unchecked_arguments(input_ids, None if finished else attention_mask)
+        if attention_mask is not None and finished:
+            arguments["attention_mask"] = attention_mask
+        if position_ids is not None and "position_ids" in self._calling.takes:
+            arguments["position_ids"] = position_ids + self._calling.first_position
         logits = self.model(input_ids, **arguments).logits
         if isinstance(logits_to_keep, Tensor):
             logits = logits.index_select(1, logits_to_keep)
