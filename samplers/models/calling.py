@@ -140,9 +140,10 @@ class Calling:
             except TypeError:
                 self._hides_padding = error.acceptable
         if not error.acceptable:
+            moved = f" (logits move by {error.found:.0%} of their spread)" if error.found < float("inf") else ""
             raise ValueError(
-                f"the batch is padded, but padding changes what {self._name} says of a row (logits move by "
-                f"{error.found:.0%} of their spread): {error.reason}; give prompts of one length"
+                f"the batch is padded, but padding changes what {self._name} says of a row{moved}: {error.reason}; "
+                "give prompts of one length"
             )
 
     def _logits(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:

@@ -25,7 +25,7 @@ class MaskedLanguageModel(nn.Module):
         self.attention = "full"
         self.block_length: int | None = None
         self.shift = 0
-        self.vocab_size: int = model.config.vocab_size
+        self.vocab_size: int = model.config.get_text_config().vocab_size
         self.name_or_path = source.name
         self.revision = source.revision
         tokens = special_tokens(source, config, None, self.vocab_size)
