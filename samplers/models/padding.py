@@ -61,8 +61,12 @@ def padding_error(
     width = min(_WIDTH, input_ids.shape[1])
     lengths = [max(width - padding, 1) for padding in _PADDINGS]
     tokens = tokens.repeat(-(-width // len(tokens)))
-    padding = input_ids[~real][:1]
-    rows = [torch.cat([padding.expand(width - length), tokens[:length]]) for length in lengths]
+    # Whatever stands there: what the batch has, and, as another batch may have anything, a token.
+    paddings = (input_ids[~real][:1], tokens[:1])
+    rows = [
+        torch.cat([padding.expand(width - length), tokens[:length]])
+        for padding, length in zip(paddings, lengths, strict=True)
+    ]
     mask = attention_mask.new_ones(len(rows), width)
     for row, length in enumerate(lengths):
         mask[row, : width - length] = 0

@@ -1,5 +1,6 @@
 """Every masked language model of transformers: a padded row says what the row says alone, or the model is refused."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,9 @@ def test_context_ends_in_one_line(tmp_path: Path, name: str, raw: bool) -> None:
     told = [message is not None for message in refusals]
     assert told == sorted(told)
     for length, message in zip(lengths, refusals, strict=True):
-        assert message is None or (f"are {length} tokens, but" in message and "\n" not in message)
+        assert message is None or (
+            re.search(f"are {length} tokens, but|less or equal", message) and "\n" not in message
+        )
 
 
 def refusal(model: Any, length: int) -> str | None:
