@@ -6,6 +6,8 @@ host's clock (median, fastest), the host's time until the pass is launched, kern
 and which attention kernels ran. `--tiny --device cpu` shows that all of it runs.
 """
 
+# ruff: noqa: E402
+
 from __future__ import annotations
 
 import argparse
