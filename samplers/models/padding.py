@@ -72,12 +72,17 @@ def padding_error(
         mask[row, : width - length] = 0
     with torch.no_grad(), _at_rest(model, input_ids.device):
         try:
+            alone = [logits_of(tokens[None, :length], None) for length in lengths]
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:
+            return PaddingError(0.0, 0.0)
+        try:
             together = logits_of(torch.stack(rows), mask)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, LookupError, TypeError, ValueError) as error:
             return PaddingError(float("inf"), 0.0, f"it fails where one is padded ({' '.join(str(error).split())})")
-        alone = [logits_of(tokens[None, :length], None) for length in lengths]
         padded = [together[row : row + 1, width - length :] for row, length in enumerate(lengths)]
         if any(one.shape != other.shape for one, other in zip(padded, alone, strict=True)):
             return PaddingError(0.0, 0.0)  # no logits per token: the caller will say so
