@@ -9,6 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from .models.calling import Calling
+from .models.unwrapping import unwrapped
+
 #: Families whose row i of logits predicts token i + 1 (Dream and DiffuCoder, arXiv 2508.15487, 2506.20639).
 SHIFTED_FAMILIES = ("Dream",)
 #: Families whose own code leaves the block-causal mask to its caller.
@@ -124,9 +127,11 @@ def no_cache(cache: str, denoiser: Denoiser) -> ValueError:
 class ModelDenoiser:
     """A model behind the `Denoiser` interface.
 
-    The model is any callable whose output has `.logits` of shape (batch, length, vocab). It is handed `attention_mask`,
-    `position_ids` and `logits_to_keep` only where its signature names them. A model of `samplers.models` decodes with
-    its keys and values kept, see `samplers.sessions.CachedSession`.
+    The model is any callable whose output has `.logits` of shape (batch, length, vocab). It is handed `position_ids`
+    and `logits_to_keep` only where its signature names them, and `attention_mask` where it may take it; before the
+    first padded batch it is asked whether padding changes what it says of a row (`samplers.models.padding`). A model
+    of `samplers.models` decodes with its keys and values kept, see `samplers.sessions.CachedSession`. Of a model in
+    wrappers (torch.compile, data parallelism, PEFT) the outermost is called, and the innermost says what it is.
 
     Args:
         model: the callable.
@@ -139,27 +144,18 @@ class ModelDenoiser:
         self.mask_token_id: int | None = model_attribute(model, "mask_token_id")
         self.block_length: int | None = model_attribute(model, "block_length")
         #: Length of the blocks that a block-causal model counts from the first token of a prompt, else None.
-        self.grid_length = self.block_length if getattr(model, "attention", None) == "block_causal" else None
-        bare = getattr(model, "_orig_mod", model)  # torch.compile's wrapper hides the signature
-        parameters = inspect.signature(getattr(bare, "forward", bare)).parameters
-        self._takes = set(parameters)
-        self._takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        self._calling = Calling(model, shift=shift)
+        self._takes = self._calling.takes
+        bare = self._calling.bare
+        self.grid_length = self.block_length if getattr(bare, "attention", None) == "block_causal" else None
 
     def window_logits(self, input_ids: Tensor, attention_mask: Tensor | None, start: int, stop: int) -> Tensor:
-        position_ids = None
-        if attention_mask is not None:
-            if "attention_mask" not in self._takes and not self._takes_anything:
-                raise ValueError(
-                    f"the batch is padded, but {type(self.model).__name__} takes no attention_mask; "
-                    "give prompts of one length, or a model that does"
-                )
-            if "position_ids" in self._takes:
-                position_ids = (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0)
+        arguments = self._calling.arguments(input_ids, attention_mask)
         if self.shift == 0 and "logits_to_keep" not in self._takes:
-            return self.rows(input_ids, None, attention_mask=attention_mask, position_ids=position_ids)[:, start:stop]
+            return self.rows(input_ids, None, **arguments)[:, start:stop]
         # Row 0 of a shifted model is all there is for token 0.
         rows = torch.arange(start - self.shift, stop - self.shift, device=input_ids.device).clamp(min=0)
-        return self.rows(input_ids, rows, attention_mask=attention_mask, position_ids=position_ids)
+        return self.rows(input_ids, rows, **arguments)
 
     def rows(self, input_ids: Tensor, rows: Tensor | None, **arguments: Any) -> Tensor:
         """Chosen rows of the model's logits in one forward pass, (batch, rows, vocab).
@@ -211,6 +207,7 @@ class ModelDenoiser:
             )
         length, window = input_ids.shape[1], stop - start
         ids, mask, positions = shadow_inputs(input_ids, attention_mask, start, stop, mask_token_id)
+        positions = positions + self._calling.first_position
         rows = torch.cat([torch.arange(start, stop), torch.arange(length, length + window)]).to(input_ids.device)
         logits = self.rows(ids, rows, attention_mask=mask, position_ids=positions)
         return logits[:, :window], logits[:, window:]
@@ -232,10 +229,11 @@ def denoiser_for(model: Any) -> Denoiser:
     """
     if isinstance(model, Denoiser):
         return model
-    if isinstance(getattr(model, "attention", None), str):
+    bare = unwrapped(model)
+    if isinstance(getattr(bare, "attention", None), str):
         # A model of samplers.models aligns its logits and builds its masks itself.
         return ModelDenoiser(model)
-    family = getattr(getattr(model, "config", None), "model_type", None)
+    family = getattr(getattr(bare, "config", None), "model_type", None)
     if family in BLOCK_CAUSAL_FAMILIES:
         raise ValueError(
             f"model_type {family!r} needs block-causal attention, which its own code leaves to the caller; "
@@ -249,6 +247,7 @@ def takes_any_attention(model: Any) -> bool:
 
     True of models with an attribute `attention` that is "full", and of the encoders of transformers.
     """
+    model = unwrapped(model)
     parameters = inspect.signature(getattr(model, "forward", model)).parameters
     if not {"attention_mask", "position_ids"} <= set(parameters):
         return False
@@ -261,7 +260,8 @@ def takes_any_attention(model: Any) -> bool:
 
 def model_attribute(model: Any, name: str) -> int | None:
     """A whole number that the model or its config carries under `name`, else None."""
-    for holder in (model, getattr(model, "config", None)):
+    bare = unwrapped(model)
+    for holder in (model, bare, getattr(bare, "config", None)):
         value = getattr(holder, name, None)
         if isinstance(value, int) and not isinstance(value, bool):
             return value

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .models.unwrapping import unwrapped
 from .schedulers.validation import check_choice, check_flag, check_range
 
 HANDLINGS = ("ban", "discount", "fill")
@@ -106,6 +107,7 @@ def end_tokens(
 
 def _of_model(model: Any) -> Any:
     """The end token, or tokens, that a model or its config names."""
+    model = unwrapped(model)
     for holder in (model, getattr(model, "config", None), getattr(model, "model", None)):
         # Models of samplers.models know the end of a turn beside the end of a text.
         value = getattr(holder, "stop_token_ids", None) or getattr(holder, "eos_token_id", None)

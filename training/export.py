@@ -25,6 +25,9 @@ def config_entries(config: ModelConfig, directory: Path) -> dict[str, Any]:
     tokenizer = load_backend(directory)
     return {
         "architectures": ["ParallelBenchForMaskedLM"],
+        # AutoTokenizer reads a config of a type that transformers does not know as one of no type at all, and warns
+        # unless the config holds one of that type.
+        "without_a_model": {"model_type": ""},
         "model_type": MODEL_TYPE,
         **config.as_dict(),
         "num_key_value_heads": config.num_attention_heads,

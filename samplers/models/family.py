@@ -74,6 +74,8 @@ class Family:
         shift: 1 where row i of the decoder's raw logits describes token i + 1, else 0.
         paper: where the family comes from.
         checkpoints: what is published.
+        harmless_keys: keys of its configs that change nothing that is computed here, beside those of
+            `configuration.HARMLESS` and of transformers; any other key that nobody reads is refused.
         blueprint: reads a config, and refuses what the blocks cannot express.
     """
 
@@ -90,3 +92,4 @@ class Family:
     blueprint: Callable[[CheckpointConfig], Blueprint] = field(repr=False, compare=False)
     shift: int = 0
     checkpoints: tuple[PublishedCheckpoint, ...] = ()
+    harmless_keys: tuple[str, ...] = ()

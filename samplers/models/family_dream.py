@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
-from .standard import QWEN, dense_config
+from .standard import QWEN, WINDOW_KEYS, dense_config
 
 
 def blueprint(config: CheckpointConfig) -> Blueprint:
@@ -40,5 +40,6 @@ FAMILY = Family(
         PublishedCheckpoint("apple/DiffuCoder-7B-Instruct", 7.6, "apple-amlr", "model card, revision 4fdd458"),
         PublishedCheckpoint("apple/DiffuCoder-7B-cpGRPO", 7.6, "apple-amlr", "model card, revision 98bc42b"),
     ),
+    harmless_keys=WINDOW_KEYS,
     blueprint=blueprint,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
-from .standard import QWEN, dense_config
+from .standard import QWEN, WINDOW_KEYS, dense_config
 
 
 def blueprint(config: CheckpointConfig) -> Blueprint:
@@ -36,5 +36,6 @@ FAMILY = Family(
         ),
         PublishedCheckpoint("Efficient-Large-Model/Fast_dLLM_v2_7B", 7.6, "apache-2.0", "model card, revision 0858c80"),
     ),
+    harmless_keys=WINDOW_KEYS,
     blueprint=blueprint,
 )

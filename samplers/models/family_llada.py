@@ -29,6 +29,8 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
     """The keys come from a configurable code base, most of whose choices Llama's blocks do not know."""
     config.only("alibi", False)
     config.only("rope", True)
+    # Llama's blocks turn queries and keys by angles in float32.
+    config.only("rope_full_precision", True)
     config.only("block_type", "llama")
     config.only("layer_norm_type", "rms")
     config.only("activation_type", "silu")
@@ -79,6 +81,13 @@ FAMILY = Family(
         PublishedCheckpoint("GSAI-ML/LLaDA-8B-Base", 8.0, "mit", "model card, revision ce71e3c"),
         # The two before are under mit, and so is LLaDA's code; that says nothing about this one.
         PublishedCheckpoint("GSAI-ML/LLaDA-1.5", 8.0),
+    ),
+    harmless_keys=(
+        # Which kernel attends, and how the weights were drawn and trained.
+        *("flash_attention", "flash_attn_varlen", "precision"),
+        *("init_cutoff_factor", "init_device", "init_fn", "init_std"),
+        # What other keys, read and restricted above, leave without effect.
+        *("alibi_bias_max", "attention_layer_norm_with_affine", "mlp_ratio", "vocab_size", "tie_word_embeddings"),
     ),
     blueprint=blueprint,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
 from .key_table import Expert, Rows
-from .standard import DENSE, EXPERTS, NORMS, OUTPUT, dense_config, head_size
+from .standard import DENSE, EXPERTS, NORMS, OUTPUT, WINDOW_KEYS, dense_config, head_size
 
 _LAYER = "model.layers.{i}."
 _QKV = tuple(_LAYER + f"self_attn.{name}_proj" for name in "qkv")
@@ -34,9 +34,16 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
     config.only("moe_router_enable_expert_bias", True)
     config.only("use_bias", False)
     config.only("use_rmsnorm", True)
-    partial = config.number("partial_rotary_factor", 1.0)
-    if partial > 1:
-        raise config.refusal("partial_rotary_factor", "at most 1")
+    config.only("norm_softmax", False)
+    config.only("using_split_qkv_in_self_attention", False)
+    config.only("num_nextn_predict_layers", 0)
+    # Glm4's router computes in float32, whatever the dtype of the network.
+    config.only("router_dtype", "fp32", "float32")
+    width = config.count("moe_intermediate_size")
+    config.only("moe_shared_expert_intermediate_size", width)
+    decoder = dense_config(config, partial_rotary=True)
+    partial = decoder["rope_parameters"]["partial_rotary_factor"]
+    config.only("rotary_dim", int(head_size(config) * partial))
     experts, groups = config.count("num_experts"), config.count("n_group")
     if experts % groups:
         raise config.refusal("n_group", f"a divisor of the {experts} experts")
@@ -45,14 +52,13 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
         dense = config.count("first_k_dense_replace")
     return Blueprint(
         blocks="glm4_moe",
-        config=dense_config(config)
+        config=decoder
         | {
             "head_dim": head_size(config),
             "attention_bias": config.flag("use_qkv_bias", False),
             "use_qk_norm": config.flag("use_qk_norm", True),
             "partial_rotary_factor": partial,
-            "rope_parameters": config.rope_parameters(partial_rotary_factor=partial),
-            "moe_intermediate_size": config.count("moe_intermediate_size"),
+            "moe_intermediate_size": width,
             "n_routed_experts": experts,
             "n_shared_experts": config.count("num_shared_experts"),
             "num_experts_per_tok": config.at_most("num_experts_per_tok", experts),
@@ -85,5 +91,6 @@ FAMILY = Family(
         PublishedCheckpoint("inclusionAI/LLaDA2.1-mini", 16.3, "apache-2.0", "licence tag on its page"),
         PublishedCheckpoint("inclusionAI/LLaDA2.1-flash", 103.0, "apache-2.0", "licence tag on its page"),
     ),
+    harmless_keys=(*WINDOW_KEYS, "mtp_loss_scaling_factor"),
     blueprint=blueprint,
 )

@@ -24,7 +24,6 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
         raise config.refusal("clip_qkv", "null")
     if config.get("shared_expert_intermediate_size") is not None:
         raise config.refusal("shared_expert_intermediate_size", "null")
-    config.only("partial_rotary_factor", 1)
     config.only("routed_scaling_factor", 1)
     config.only("moe_router_score_function", "softmax")
     config.only("moe_router_enable_expert_bias", False)
@@ -73,5 +72,7 @@ FAMILY = Family(
         ),
         PublishedCheckpoint("inclusionAI/LLaDA-MoE-7B-A1B-Base", 7.4, "apache-2.0", "model card, revision 25d89c2"),
     ),
+    # A width that counts only where a layer is dense.
+    harmless_keys=("dense_intermediate_size",),
     blueprint=blueprint,
 )

@@ -35,5 +35,7 @@ FAMILY = Family(
     vocab_size=None,
     block_length=None,
     paper="",
+    # What transformers' AutoTokenizer takes for the config instead of warning that it does not know the model type.
+    harmless_keys=("without_a_model",),
     blueprint=blueprint,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
-from .standard import QWEN, dense_config
+from .standard import QWEN, WINDOW_KEYS, dense_config
 
 
 def blueprint(config: CheckpointConfig) -> Blueprint:
@@ -43,6 +43,11 @@ FAMILY = Family(
         PublishedCheckpoint("Gen-Verse/TraDo-4B-Instruct", 4.4, "mit", "model card, revision d350259"),
         PublishedCheckpoint("Gen-Verse/TraDo-8B-Instruct", 8.2, "mit", "model card, revision ac1d5b6"),
         PublishedCheckpoint("Gen-Verse/TraDo-8B-Thinking", 8.2),
+    ),
+    # How the training was spread out and sped up.
+    harmless_keys=(
+        *WINDOW_KEYS,
+        *("debug", "ep_size", "fuse_cross_entropy", "micro_forward", "skip_checkpoint", "use_deepep"),
     ),
     blueprint=blueprint,
 )

@@ -96,10 +96,11 @@ def check(source: Source) -> None:
         else:
             _network(family, source, config, family.blueprint(config))
         return
-    from .masked_lm import is_masked_language_model
+    from .masked_lm import check_keys, is_masked_language_model
 
     if not is_masked_language_model(config):
         raise _stranger(source, config)
+    check_keys(config)
     if source.is_complete:
         _weight_files(source)
 
@@ -173,6 +174,7 @@ def _network(family: Family, source: Source, config: CheckpointConfig, blueprint
         shift=family.shift,
     )
     model.set_special_tokens(special_tokens(source, config, family, model.vocab_size))
+    config.refuse_unread(family.harmless_keys)
     return model
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .calling import Calling
 from .configuration import CheckpointConfig, one_line_refusal
 from .key_table import listed
-from .masks import token_positions
 from .network import DenoiserOutput
 from .sources import Source
 from .special_tokens import special_tokens
@@ -26,17 +25,13 @@ class MaskedLanguageModel(nn.Module):
         self.attention = "full"
         self.block_length: int | None = None
         self.shift = 0
-        self.vocab_size: int = model.config.vocab_size
+        self.vocab_size: int = model.config.get_text_config().vocab_size
         self.name_or_path = source.name
         self.revision = source.revision
         tokens = special_tokens(source, config, None, self.vocab_size)
         self.mask_token_id, self.eos_token_id = tokens.mask_token_id, tokens.eos_token_id
         self.pad_token_id, self.stop_token_ids = tokens.pad_token_id, tokens.stop_token_ids
-        self._takes = set(inspect.signature(model.forward).parameters)
-        # RoBERTa and its kin begin to count after the padding id.
-        embeddings = getattr(getattr(model, model.base_model_prefix, None), "embeddings", None)
-        offset = hasattr(embeddings, "create_position_ids_from_input_ids")
-        self._first_position: int = getattr(embeddings, "padding_idx", 0) + 1 if offset else 0
+        self._calling = Calling(model)
 
     @property
     def device(self) -> torch.device:
@@ -61,17 +56,18 @@ class MaskedLanguageModel(nn.Module):
         """Logits aligned with `input_ids`; arguments as in `DiffusionLanguageModel.forward`, but no past.
 
         Raises:
-            ValueError: a past is given.
+            ValueError: a past is given, or more tokens than the model has positions.
         """
         if past_key_values is not None:
             raise ValueError(f"{type(self.model).__name__} keeps no keys and values")
-        arguments: dict[str, Any] = {"attention_mask": attention_mask}
-        if position_ids is None and attention_mask is not None and attention_mask.dim() == 2:
-            position_ids = token_positions(attention_mask.bool())
-        if attention_mask is not None and attention_mask.dim() == 4 and "position_ids" not in self._takes:
+        finished = attention_mask is not None and attention_mask.dim() == 4
+        if finished and "position_ids" not in self._calling.takes:
             raise ValueError(f"{type(self.model).__name__} counts its positions itself, which a 4-D mask may not allow")
-        if position_ids is not None and "position_ids" in self._takes:
-            arguments["position_ids"] = position_ids + self._first_position
+        arguments = self._calling.unchecked_arguments(input_ids, None if finished else attention_mask)
+        if attention_mask is not None and finished:
+            arguments["attention_mask"] = attention_mask
+        if position_ids is not None and "position_ids" in self._calling.takes:
+            arguments["position_ids"] = position_ids + self._calling.first_position
         logits = self.model(input_ids, **arguments).logits
         if isinstance(logits_to_keep, Tensor):
             logits = logits.index_select(1, logits_to_keep)
@@ -88,16 +84,38 @@ def is_masked_language_model(config: CheckpointConfig) -> bool:
     return isinstance(kind, str) and kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
+def check_keys(config: CheckpointConfig) -> None:
+    """Refuse what transformers' class would build as something else than the file says, without a word.
+
+    Keys that the class does not know are leftovers where the checkpoint was made for that class, and mean something to
+    code that the checkpoint brings itself.
+
+    Raises:
+        ValueError: the model is causal, has positions that transformers 5 knows no more, or keys of its own code.
+    """
+    from transformers import CONFIG_MAPPING
+
+    kind = CONFIG_MAPPING[config.require("model_type")]
+    known = {*kind.__dataclass_fields__, *kind.attribute_map}
+    config.only("is_decoder", False)
+    if "position_embedding_type" not in known:
+        config.only("position_embedding_type", "absolute")
+    if config.get("auto_map") is not None:
+        config.refuse_unread(known)
+
+
 def load_masked_language_model(
     source: Source, config: CheckpointConfig, *, device: Any, **options: Any
 ) -> MaskedLanguageModel:
     """An `AutoModelForMaskedLM`.
 
     Raises:
-        ValueError: the checkpoint lacks tensors that the model needs, or has them in another shape.
+        ValueError: its config says what transformers' class does not know, or it lacks tensors that the model needs,
+            or has them in another shape.
     """
     from transformers import AutoModelForMaskedLM
 
+    check_keys(config)
     source.weights()
     with one_line_refusal(f"{source.name}/config.json", "the model"):
         # Shapes that do not fit are in the report then, instead of in a log.

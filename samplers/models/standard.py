@@ -30,12 +30,18 @@ EXPERTS: dict[str, str | Rows | Expert] = {
     "model.layers.{i}.mlp.experts.{e}.up_proj.weight": Expert("model.layers.{i}.mlp.experts.gate_up_proj", 1, 2),
     "model.layers.{i}.mlp.experts.{e}.down_proj.weight": Expert("model.layers.{i}.mlp.experts.down_proj"),
 }
+#: Keys of Qwen's configs that say something only where `use_sliding_window` is true, which is refused.
+WINDOW_KEYS = ("sliding_window", "max_window_layers")
 #: Qwen2's and Qwen3's names; a row whose parameter a network does not have (a bias, a norm) does not count.
 QWEN = EMBEDDING | ATTENTION | NORMS | DENSE | OUTPUT
 
 
-def decoder_config(config: CheckpointConfig) -> dict[str, Any]:
+def decoder_config(config: CheckpointConfig, *, partial_rotary: bool = False) -> dict[str, Any]:
     """The keys that all of transformers' decoders share but the widths of MLPs, named as transformers does.
+
+    Args:
+        config: of the checkpoint.
+        partial_rotary: whether the blocks can turn a part of each head alone.
 
     Raises:
         ValueError: a key is missing, or asks for what the blocks cannot express.
@@ -54,15 +60,17 @@ def decoder_config(config: CheckpointConfig) -> dict[str, Any]:
         "num_key_value_heads": config.count("num_key_value_heads", heads),
         "max_position_embeddings": config.count("max_position_embeddings", 32768),
         "rms_norm_eps": config.number("rms_norm_eps"),
-        "rope_parameters": config.rope_parameters(),
+        "rope_parameters": config.rope_parameters(partial=partial_rotary),
         "tie_word_embeddings": False,
         "attention_dropout": 0.0,
     }
 
 
-def dense_config(config: CheckpointConfig) -> dict[str, Any]:
+def dense_config(config: CheckpointConfig, *, partial_rotary: bool = False) -> dict[str, Any]:
     """As `decoder_config`, with the width of the MLPs."""
-    return decoder_config(config) | {"intermediate_size": config.count("intermediate_size")}
+    return decoder_config(config, partial_rotary=partial_rotary) | {
+        "intermediate_size": config.count("intermediate_size")
+    }
 
 
 def head_size(config: CheckpointConfig) -> int:

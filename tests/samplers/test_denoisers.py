@@ -57,8 +57,8 @@ def test_logits_to_keep_is_not_passed_to_a_model_that_does_not_name_it() -> None
 def test_padded_batch_gets_mask_and_positions_that_count_real_tokens() -> None:
     model = PaddedDenoiser()
     denoiser_for(model).window_logits(IDS, PADDED, 4, 6)
-    assert torch.equal(model.calls[0]["attention_mask"], PADDED)
-    assert model.calls[0]["position_ids"].tolist() == [[0, 0, 0, 1, 2, 3], [0, 1, 2, 3, 4, 5]]
+    assert torch.equal(model.calls[-1]["attention_mask"], PADDED)
+    assert model.calls[-1]["position_ids"].tolist() == [[0, 0, 0, 1, 2, 3], [0, 1, 2, 3, 4, 5]]
 
 
 def test_model_that_names_no_positions_gets_the_mask_alone() -> None:
@@ -66,10 +66,12 @@ def test_model_that_names_no_positions_gets_the_mask_alone() -> None:
 
     def model(input_ids: Tensor, attention_mask: Tensor) -> Any:
         seen.append(attention_mask)
-        return types.SimpleNamespace(logits=numbered(input_ids))
+        return types.SimpleNamespace(logits=torch.nn.functional.one_hot(input_ids, 10).float())
 
     denoiser_for(model).window_logits(IDS, PADDED, 4, 6)
-    assert torch.equal(seen[0], PADDED)
+    assert torch.equal(seen[-1], PADDED)
+    denoiser_for(model).window_logits(IDS, None, 4, 6)
+    assert torch.equal(seen[-1], torch.ones_like(IDS))
 
 
 def test_padded_batch_needs_a_model_that_takes_the_mask() -> None:

@@ -106,8 +106,8 @@ def test_padded_batch_hands_on_mask_and_positions_for_the_whole_sequence() -> No
     model = PaddedDenoiser()
     attention_mask = torch.tensor([[0, 0, 1], [1, 1, 1]])
     generate(model, PROMPT, scheduler=ConfidenceScheduler(k=2), max_new_tokens=2, attention_mask=attention_mask)
-    assert model.calls[0]["attention_mask"].tolist() == [[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]]
-    assert model.calls[0]["position_ids"].tolist() == [[0, 0, 0, 1, 2], [0, 1, 2, 3, 4]]
+    assert model.calls[-1]["attention_mask"].tolist() == [[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]]
+    assert model.calls[-1]["position_ids"].tolist() == [[0, 0, 0, 1, 2], [0, 1, 2, 3, 4]]
 
 
 def test_sequence_scope_sees_all_that_was_generated() -> None:

@@ -74,12 +74,19 @@ def test_missing_tensors_are_listed(folder: Path) -> None:
         ("vocab_size", 7, "tensors of another shape: bert.embeddings.word_embeddings.weight"),
         ("hidden_act", "none such", "the model cannot be built from it"),
         ("hidden_size", "wide", "the model cannot be built from it"),
+        ("is_decoder", True, "is_decoder is True"),
+        ("position_embedding_type", "relative_key", "position_embedding_type is 'relative_key'"),
+        ("auto_map", {"AutoModelForMaskedLM": "modeling.Own"}, "own_key is 1"),
     ],
 )
 @pytest.mark.parametrize("folder", ["bert"], indirect=True)
 def test_config_that_does_not_fit_is_one_line(folder: Path, key: str, value: Any, expected: str) -> None:
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {key: value}))
+    # Of a model that transformers wrote, what it does not know is a leftover.
+    (folder / "config.json").write_text(json.dumps(config | {"own_key": 1, "position_embedding_type": "absolute"}))
+    models.check(models.find(folder))
+    models.load(folder)
+    (folder / "config.json").write_text(json.dumps(config | {"own_key": 1, key: value}))
     with pytest.raises(ValueError, match=expected) as error:
         models.load(folder)
     assert "\n" not in str(error.value)

@@ -93,6 +93,7 @@ def test_dream_is_fast_dllm_without_blocks(tmp_path: Path) -> None:
     source = sample_of("fastdllm_v2_a")
     shutil.copytree(source, tmp_path / "dream")
     config = json.loads((source / "config.json").read_text())
+    del config["bd_size"]
     config |= {"model_type": "Dream", "architectures": ["DreamModel"], "use_mrope": False, "mask_token_id": 126}
     (tmp_path / "dream" / "config.json").write_text(json.dumps(config))
     model = models.load(tmp_path / "dream")
