@@ -13,8 +13,9 @@ from ._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from .denoisers import DecodingSession, Denoiser, SessionRequest, denoiser_for
-    from .generation import generate, stream
-    from .outputs import GenerationOutput, GenerationStep
+    from .loop.generation import generate, stream
+    from .loop.outputs import GenerationOutput, GenerationStep
+    from .loop.streaming import partial_texts
     from .schedulers import (
         AscendingScheduler,
         ConfidenceScheduler,
@@ -46,7 +47,8 @@ if TYPE_CHECKING:
         scheduler_class,
         scheduler_names,
     )
-    from .streaming import partial_texts
+    from .schedulers.proposals import RecordedProposal
+    from .schedulers.views import ModelView, Wants
 
 __all__ = [
     "AscendingScheduler",
@@ -65,12 +67,14 @@ __all__ = [
     "KLASSScheduler",
     "LeftToRightScheduler",
     "MarginScheduler",
+    "ModelView",
     "PositionCalibratedScheduler",
     "ProphetScheduler",
     "QuotaThresholdScheduler",
     "RCRScheduler",
     "RandomScheduler",
     "ReMDMScheduler",
+    "RecordedProposal",
     "SaberScheduler",
     "SessionRequest",
     "SlowFastScheduler",
@@ -78,6 +82,7 @@ __all__ = [
     "UnmaskingScheduler",
     "UnmaskingSchedulerOutput",
     "WINOScheduler",
+    "Wants",
     "built_in_scheduler_names",
     "denoiser_for",
     "generate",
@@ -93,11 +98,14 @@ _MODULES = dict.fromkeys(__all__, ".schedulers") | {
     "DecodingSession": ".denoisers",
     "Denoiser": ".denoisers",
     "SessionRequest": ".denoisers",
+    "ModelView": ".schedulers.views",
+    "RecordedProposal": ".schedulers.proposals",
+    "Wants": ".schedulers.views",
     "denoiser_for": ".denoisers",
-    "GenerationOutput": ".outputs",
-    "GenerationStep": ".outputs",
-    "generate": ".generation",
-    "stream": ".generation",
-    "partial_texts": ".streaming",
+    "GenerationOutput": ".loop.outputs",
+    "GenerationStep": ".loop.outputs",
+    "generate": ".loop.generation",
+    "stream": ".loop.generation",
+    "partial_texts": ".loop.streaming",
 }
 __getattr__, __dir__ = lazy_exports(__name__, _MODULES)

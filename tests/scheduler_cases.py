@@ -36,6 +36,7 @@ from samplers import (
     SaberScheduler,
     SlowFastScheduler,
     ThresholdScheduler,
+    Wants,
     WINOScheduler,
 )
 
@@ -54,7 +55,7 @@ def property_test(examples: int) -> settings:
 class ShadowedWINOScheduler(WINOScheduler):
     """WINO with the window's own logits as shadows where a test gives none, so that tests need not know about them."""
 
-    needs_shadows = False
+    wants = Wants()
 
     def step(self, model_output: Tensor, timestep: Any, sample: Tensor, **arguments: Any) -> Any:
         return super().step(model_output, timestep, sample, **{"shadow_output": model_output, **arguments})

@@ -10,6 +10,7 @@ from .scheduling_utils import Step, UnmaskingScheduler
 from .selection import cosine_shares, even_quota, linear_time_fractions, surest
 from .state import SampleState
 from .validation import check_choice, check_count, check_range
+from .views import PROPOSAL_ALONE
 
 SCHEDULES = ("even", "linear_time", "cosine")
 #: What every scheduler with a quota remembers of a row: steps taken, and what was masked at the first of them.
@@ -32,6 +33,8 @@ class QuotaScheduler(UnmaskingScheduler):
     Raises:
         ValueError: an argument lies outside its range, or both `k` and `num_inference_steps` are given.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

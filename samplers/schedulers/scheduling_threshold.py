@@ -11,6 +11,7 @@ from .scheduling_utils import Step, UnmaskingScheduler
 from .scores import SCORES
 from .selection import surest
 from .validation import check_choice, check_flag, check_range
+from .views import PROPOSAL_ALONE
 
 
 class ThresholdScheduler(UnmaskingScheduler):
@@ -26,6 +27,8 @@ class ThresholdScheduler(UnmaskingScheduler):
         strict: True leaves out scores that equal the threshold.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

@@ -50,7 +50,8 @@ def test_method_that_needs_shadow_tokens_says_that_the_pipeline_has_none() -> No
 
 
 def can_run(scheduler: Any) -> bool:
-    return not getattr(scheduler, "needs_shadows", False)
+    made = scheduler() if isinstance(scheduler, type) else scheduler
+    return not made.wants.shadow_logits
 
 
 @every_scheduler
