@@ -159,13 +159,16 @@ class ModelDenoiser:
 
 
 def denoiser_for(model: Any) -> Denoiser:
-    """The adapter for `model`, chosen by `model.config.model_type`; a `Denoiser` is returned as it is.
+    """The adapter for `model`, chosen by `model.config.model_type`.
+
+    A `Denoiser`, or what has a method `session(request)` beside its attributes, is returned as it is.
 
     Raises:
         ValueError: the model's family needs a block-causal attention mask.
     """
-    if isinstance(model, Denoiser):
-        return model
+    if isinstance(model, Denoiser) or hasattr(model, "session"):
+        denoiser: Denoiser = model
+        return denoiser
     if isinstance(getattr(model, "attention", None), str):
         # A model of samplers.models aligns its logits and builds its masks itself.
         return ModelDenoiser(model)

@@ -15,8 +15,8 @@ from ..schedulers.views import JUST_LOGITS, ModelView, Wants
 class Denoiser(Protocol):
     """The small interface, all that `generate` needs of a model: logits, special tokens, blocks.
 
-    A denoiser that keeps something between steps, or that gives more than logits, has a method `session(request)` as
-    well, which takes a `SessionRequest` and returns a `DecodingSession`; only that is asked then.
+    A denoiser that keeps something between steps, or that gives more than logits, has a method `session(request)`
+    instead, or as well, which takes a `SessionRequest` and returns a `DecodingSession`; only that is asked then.
     """
 
     mask_token_id: int | None

@@ -90,7 +90,6 @@ class ModelView:
             if lacks
         ]
         if missing:
-            raise ValueError(
-                f"{type(giver).__name__} gave a view without {', '.join(missing)}, which the scheduler wants"
-            )
+            names = " and no ".join(missing)
+            raise ValueError(f"{type(giver).__name__} gave no {names}, which this scheduler wants")
         return self
