@@ -32,7 +32,7 @@ class ModelDenoiser:
 
     The model is any callable whose output has `.logits` of shape (batch, length, vocab). It is handed `attention_mask`,
     `position_ids` and `logits_to_keep` only where its signature names them. A model of `samplers.models` decodes with
-    its keys and values kept, see `samplers.denoisers.sessions.CachedSession`.
+    a KV cache, see `samplers.denoisers.sessions.CachedSession`.
 
     Args:
         model: the callable.
@@ -105,7 +105,7 @@ class ModelDenoiser:
         return ModelView(logits[:, :window], logits[:, window:] if wants.shadow_logits else None, attentions)
 
     def session(self, request: SessionRequest) -> DecodingSession:
-        """Keeps keys and values where the model can, else nothing.
+        """With a KV cache where the model takes one, else one that keeps nothing.
 
         Raises:
             ValueError: an approximate cache is asked for, and the model has no KV cache; or the scheduler wants what

@@ -60,7 +60,7 @@ class SessionRequest:
 
 @runtime_checkable
 class DecodingSession(Protocol):
-    """A denoiser during one generation; it may keep keys and values, and is thrown away afterwards.
+    """A denoiser during one generation; it may have a KV cache, and is thrown away afterwards.
 
     One that has `window_logits(sequences, start, stop)`, which returns logits alone, in the place of `look` will do,
     as long as the scheduler wants no more; `end_block` and `forget` may then be left out.
