@@ -96,6 +96,8 @@ class ModelDenoiser:
             ids, positions, visible = with_shadows(
                 ids, positions, visible, (start, stop), keys=length, mask_token_id=request.mask_token_id
             )
+            # A wrapper may share a batch out among devices, and takes every tensor for one.
+            visible = visible.expand(len(ids), -1, -1, -1)
             rows = torch.cat([rows, torch.arange(length, length + window)])
         if wants.attentions:
             arguments = {"attention_layers": wants.layers(self.model.num_layers), "attention_window": (start, stop)}
