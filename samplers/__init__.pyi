@@ -4,9 +4,9 @@ from .denoisers import DecodingSession as DecodingSession
 from .denoisers import Denoiser as Denoiser
 from .denoisers import SessionRequest as SessionRequest
 from .denoisers import denoiser_for as denoiser_for
-from .generation import generate as generate
-from .generation import stream as stream
-from .outputs import GenerationOutput as GenerationOutput
-from .outputs import GenerationStep as GenerationStep
+from .loop.generation import generate as generate
+from .loop.generation import stream as stream
+from .loop.outputs import GenerationOutput as GenerationOutput
+from .loop.outputs import GenerationStep as GenerationStep
+from .loop.streaming import partial_texts as partial_texts
 from .schedulers import *  # noqa: F403
-from .streaming import partial_texts as partial_texts

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from support import FULL, SAMPLES
 from torch import Tensor
 
-from samplers.caches import KeyValueBuffer
+from samplers.denoisers.caches import KeyValueBuffer
 
 FOLDERS = ("llada_a", "dream_a", "sdar_a", "fastdllm_v2_a", "llada2_a", "llada_moe_a")
 TOLERANCE = 1e-4

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from samplers import WINOScheduler, built_in_scheduler_names, scheduler_class
+from samplers import Wants, WINOScheduler, built_in_scheduler_names, scheduler_class
 
 
 def property_test(examples: int) -> settings:
@@ -31,7 +31,7 @@ def property_test(examples: int) -> settings:
 class ShadowedWINOScheduler(WINOScheduler):
     """WINO with the window's own logits as shadows where a test gives none, so that tests need not know about them."""
 
-    needs_shadows = False
+    wants = Wants()
 
     def step(self, model_output: Tensor, timestep: Any, sample: Tensor, **arguments: Any) -> Any:
         return super().step(model_output, timestep, sample, **{"shadow_output": model_output, **arguments})

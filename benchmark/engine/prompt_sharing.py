@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from samplers import DecodingSession, SessionRequest, denoiser_for
+from samplers import DecodingSession, ModelView, SessionRequest, denoiser_for
 
 
 def shares_prompts(model: Any) -> bool:
@@ -56,14 +56,18 @@ class _SharedSession:
         self._owner, self._request = owner, request
         self._session: DecodingSession | None = None
 
-    def window_logits(self, sequences: Any, start: int, stop: int) -> Any:
+    def look(self, sequences: Any, start: int, stop: int) -> ModelView:
         if self._session is None:
             self._session = self._owner._session_for(sequences, self._request)
-        return self._session.window_logits(sequences, start, stop)
+        return self._session.look(sequences, start, stop)
 
     def end_block(self, sequences: Any, start: int, stop: int) -> None:
         if self._session is not None:
             self._session.end_block(sequences, start, stop)
+
+    def forget(self) -> None:
+        if self._session is not None:
+            self._session.forget()
 
 
 def _same(prompt: Any, request: SessionRequest, other_prompt: Any, other: SessionRequest) -> bool:
@@ -71,6 +75,8 @@ def _same(prompt: Any, request: SessionRequest, other_prompt: Any, other: Sessio
     import torch
 
     if request.cache is not None or other.cache is not None or request.prompt_length != other.prompt_length:
+        return False
+    if (request.wants, request.mask_token_id) != (other.wants, other.mask_token_id):
         return False
     mask, other_mask = request.attention_mask, other.attention_mask
     if mask is None or other_mask is None:

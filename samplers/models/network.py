@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .attentions import AttentionRecorder
 from .configuration import CheckpointConfig
 from .family import Attention
 from .masks import answer_starts, token_positions, visible_keys
@@ -20,14 +22,17 @@ class DenoiserOutput:
     Attributes:
         logits: (batch, length or rows kept, vocab), in the network's dtype.
         past_key_values: the cache that was passed, extended by this call.
+        attentions: (batch, layers asked for, window, window), float32, the mean over the heads; None if not asked for.
     """
 
     logits: Tensor
     past_key_values: Any = None
+    attentions: Tensor | None = None
 
     def to(self, device: torch.device, **options: Any) -> DenoiserOutput:
         """The logits on another device, by which accelerate brings them back to where the token ids are."""
-        return DenoiserOutput(self.logits.to(device, **options), self.past_key_values)
+        attentions = None if self.attentions is None else self.attentions.to(device)
+        return DenoiserOutput(self.logits.to(device, **options), self.past_key_values, attentions)
 
 
 @dataclass
@@ -52,8 +57,10 @@ class DiffusionLanguageModel(nn.Module):
         name_or_path, revision: where it was loaded from; the revision is the commit on the Hub.
     """
 
-    #: Takes a `samplers.caches.KeyValueBuffer`.
+    #: Takes a `samplers.denoisers.caches.KeyValueBuffer`.
     keeps_keys = True
+    #: Takes `attention_layers` and `attention_window`.
+    records_attentions = True
 
     def __init__(
         self,
@@ -107,6 +114,11 @@ class DiffusionLanguageModel(nn.Module):
                     part.compile(*arguments, **options)
 
     @property
+    def num_layers(self) -> int:
+        """Layers of the decoder."""
+        return len(self.model.layers)
+
+    @property
     def device(self) -> torch.device:
         """Where the embedding lies, and so where token ids belong."""
         device: torch.device = self.model.embed_tokens.weight.device
@@ -127,6 +139,8 @@ class DiffusionLanguageModel(nn.Module):
         logits_to_keep: int | Tensor | None = None,
         prompt_length: int | Tensor | None = None,
         aligned: bool = True,
+        attention_layers: Sequence[int] = (),
+        attention_window: tuple[int, int] | None = None,
     ) -> DenoiserOutput:
         """Logits for `input_ids`.
 
@@ -143,6 +157,9 @@ class DiffusionLanguageModel(nn.Module):
                 in `input_ids` is answer.
             aligned: whether row i of the logits describes token i. False gives the raw rows: row i describes token
                 i + `shift`.
+            attention_layers: layers whose attention weights are returned too; every layer keeps its fused attention.
+            attention_window: first and last (exclusive) position, past included, between which weights are returned;
+                None means all of `input_ids`.
 
         Raises:
             ValueError: aligned logits are asked of a shifted model that is given a past: its first row describes a
@@ -180,14 +197,20 @@ class DiffusionLanguageModel(nn.Module):
             )
         if mask is not None and self.model.config._attn_implementation == "eager" and mask.dtype == torch.bool:
             mask = torch.zeros_like(mask, dtype=self.dtype).masked_fill(~mask, torch.finfo(self.dtype).min)
-        hidden = self.model(
-            input_ids=input_ids,
-            attention_mask=mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            use_cache=False,
-        ).last_hidden_state
-        return DenoiserOutput(self.lm_head(self._rows(hidden, logits_to_keep, aligned)), past_key_values)
+        inputs = {"input_ids": input_ids, "attention_mask": mask, "position_ids": position_ids}
+        attentions = None
+        if attention_layers:
+            start, stop = attention_window or (past, past + length)
+            recorder = AttentionRecorder(queries=slice(start - past, stop - past), keys=slice(start, stop))
+            with recorder.recording(self.model.layers, attention_layers):
+                output = self.model(
+                    **inputs, past_key_values=past_key_values, use_cache=False, attention_recorder=recorder
+                )
+            attentions = recorder.weights(input_ids.device)
+        else:
+            output = self.model(**inputs, past_key_values=past_key_values, use_cache=False)
+        hidden = output.last_hidden_state
+        return DenoiserOutput(self.lm_head(self._rows(hidden, logits_to_keep, aligned)), past_key_values, attentions)
 
     def _rows(self, hidden: Tensor, keep: int | Tensor | None, aligned: bool) -> Tensor:
         shift = self.shift if aligned else 0

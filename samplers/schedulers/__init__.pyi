@@ -13,6 +13,9 @@ from .registry import scheduler_names as scheduler_names
 from .scheduling_utils import UnmaskingScheduler as UnmaskingScheduler
 from .scheduling_utils import UnmaskingSchedulerOutput as UnmaskingSchedulerOutput
 from .scheduling_quota import QuotaScheduler as QuotaScheduler
+from .proposals import RecordedProposal as RecordedProposal
+from .views import ModelView as ModelView
+from .views import Wants as Wants
 
 # The nine of the published protocol (arXiv 2510.04767).
 from .scheduling_random import RandomScheduler as RandomScheduler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -17,6 +18,28 @@ Measure = Callable[[slice, Tensor, Tensor], Tensor]
 #: Logits that are worked on at a time, by device: what stays in a processor's cache, or fills an accelerator.
 _PIECE = {"cpu": 2**20}
 _LARGE_PIECE = 2**27
+#: The fields of a record in the order in which they are worked out: the entropy uses up the logits.
+_RECORDED = ("tokens", "confidence", "margin", "logit_gap", "negative_entropy")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedProposal:
+    """What greedy methods read of the logits of a window, small enough to be kept for every state of a decoding.
+
+    All are (batch, window) and hold at masked positions; elsewhere anything finite may stand.
+
+    Attributes:
+        tokens: long: the likeliest token.
+        confidence, margin, negative_entropy, logit_gap: float32 or float64; see `Proposal`.
+        vocab_size: number of logits that a position had.
+    """
+
+    tokens: Tensor
+    confidence: Tensor
+    margin: Tensor
+    negative_entropy: Tensor
+    logit_gap: Tensor
+    vocab_size: int
 
 
 class Proposal:
@@ -38,15 +61,27 @@ class Proposal:
         noise: Tensor | None = None,
         adjust: Adjust | None = None,
     ) -> None:
-        self._logits, self._mask_token_id = logits.detach(), mask_token_id
+        self._logits: Tensor | None = logits.detach()
+        self._mask_token_id = mask_token_id
+        #: Number of logits per position, the mask token's included where it is one of them.
+        self.vocab_size: int = logits.shape[-1]
         self._temperature, self._top_p, self._top_k = temperature, top_p, top_k
         self._score_proposal, self._noise, self._adjust = score_proposal, noise, adjust
         self._found: dict[str, Tensor] = {}
 
-    @property
-    def vocab_size(self) -> int:
-        """Number of logits per position, the mask token's included where it is one of them."""
-        return self._logits.shape[-1]
+    @classmethod
+    def replayed(cls, record: RecordedProposal, mask_token_id: int) -> Proposal:
+        """The proposal that was recorded; asked for more than the record holds, it raises a `ValueError`."""
+        proposal = cls(record.confidence.unsqueeze(-1), mask_token_id)
+        proposal._logits, proposal.vocab_size = None, record.vocab_size
+        proposal._found = {name: getattr(record, name) for name in _RECORDED}
+        return proposal
+
+    def record(self) -> RecordedProposal:
+        """All that a `RecordedProposal` holds, from one pass over the logits."""
+        pieces = [{name: piece[name] for name in _RECORDED} for piece in self._pieces()]
+        found = {name: torch.cat([piece[name] for piece in pieces], dim=1) for name in _RECORDED}
+        return RecordedProposal(**found, vocab_size=self.vocab_size)
 
     @property
     def tokens(self) -> Tensor:
@@ -120,18 +155,21 @@ class Proposal:
         for piece in self._pieces():
             part = of(piece)[..., : self.vocab_size]
             if found is None:
-                found = part.new_empty(self._logits.shape)
+                found = part.new_empty((*self.tokens.shape, self.vocab_size))
             found[:, piece.where] = part
         assert found is not None
         return found
 
     def _pieces(self) -> Iterator[_Piece]:
+        if self._logits is None:
+            raise ValueError("a recorded proposal holds no logits, which this method reads")
         batch, window, vocab_size = self._logits.shape
         most = _PIECE.get(self._logits.device.type, _LARGE_PIECE)
         length = max(most // max(batch * vocab_size, 1), 1)
         workspace = _Workspace(self._logits, min(length, window))
         for start in range(0, window, length):
-            yield _Piece(self, slice(start, min(start + length, window)), workspace)
+            where = slice(start, min(start + length, window))
+            yield _Piece(self, self._logits[:, where], where, workspace)
 
 
 def propose(
@@ -226,8 +264,8 @@ class _Workspace:
 class _Piece:
     """Some positions of a proposal: logits (batch, range, padded vocabulary) and all that follows from them."""
 
-    def __init__(self, proposal: Proposal, where: slice, workspace: _Workspace) -> None:
-        self._proposal, self.where, self._workspace = proposal, where, workspace
+    def __init__(self, proposal: Proposal, given: Tensor, where: slice, workspace: _Workspace) -> None:
+        self._proposal, self._given, self.where, self._workspace = proposal, given, where, workspace
 
     def __getitem__(self, name: str) -> Tensor:
         found: Tensor = getattr(self, name)
@@ -236,7 +274,7 @@ class _Piece:
     @cached_property
     def model(self) -> tuple[Tensor, Tensor]:
         """Logits and probabilities of the model's own distribution, without the mask token."""
-        given = self._proposal._logits[:, self.where]
+        given = self._given
         vocab_size, mask_token_id = given.shape[-1], self._proposal._mask_token_id
         values = self._workspace.values(given.shape[1])
         values[..., :vocab_size] = given

@@ -9,6 +9,7 @@ from .scheduling_utils import Step, UnmaskingScheduler
 from .scores import SCORES
 from .selection import surest
 from .validation import check_choice
+from .views import PROPOSAL_ALONE
 
 
 class AscendingScheduler(UnmaskingScheduler):
@@ -22,6 +23,8 @@ class AscendingScheduler(UnmaskingScheduler):
         score: "confidence", as in the paper, or any other of `ThresholdScheduler`'s.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

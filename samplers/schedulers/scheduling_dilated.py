@@ -10,6 +10,7 @@ from .scheduling_utils import Step, UnmaskingScheduler
 from .selection import surest
 from .state import SampleState
 from .validation import check_count, check_range
+from .views import PROPOSAL_ALONE
 
 
 class DilatedScheduler(UnmaskingScheduler):
@@ -26,6 +27,8 @@ class DilatedScheduler(UnmaskingScheduler):
             uses 0.3.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

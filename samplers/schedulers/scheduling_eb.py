@@ -13,6 +13,7 @@ from .scheduling_utils import Step, UnmaskingScheduler
 from .scores import SCORES
 from .selection import ranks
 from .validation import check_choice, check_range
+from .views import PROPOSAL_ALONE
 
 
 class EBScheduler(UnmaskingScheduler):
@@ -28,6 +29,8 @@ class EBScheduler(UnmaskingScheduler):
         order: the score that puts the positions in order: "entropy", or any other of `ThresholdScheduler`'s.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

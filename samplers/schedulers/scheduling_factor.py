@@ -12,6 +12,7 @@ from .scheduling_utils import Step, UnmaskingScheduler
 from .scores import SCORES
 from .selection import ranks
 from .validation import check_choice, check_range
+from .views import PROPOSAL_ALONE
 
 RULES = ("theorem", "reference_code")
 
@@ -30,6 +31,8 @@ class FactorScheduler(UnmaskingScheduler):
             token fails, it too.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

@@ -9,6 +9,7 @@ from torch import Tensor
 from .scheduling_utils import Step, UnmaskingScheduler
 from .selection import ranks, surest
 from .validation import check_range
+from .views import PROPOSAL_ALONE
 
 
 class HierarchyScheduler(UnmaskingScheduler):
@@ -23,6 +24,8 @@ class HierarchyScheduler(UnmaskingScheduler):
         low_threshold: in [0, 1], 0.4 by default.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

@@ -15,6 +15,7 @@ from .proposals import Proposal
 from .scheduling_quota import QuotaScheduler
 from .scheduling_utils import Step
 from .validation import check_range
+from .views import PROPOSAL_ALONE
 
 
 class PositionCalibratedScheduler(QuotaScheduler):
@@ -37,6 +38,8 @@ class PositionCalibratedScheduler(QuotaScheduler):
     Raises:
         ValueError: an argument lies outside its range, or the frequencies cannot be read.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

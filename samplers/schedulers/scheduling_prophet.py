@@ -12,6 +12,7 @@ from .proposals import Proposal
 from .scheduling_quota import QuotaScheduler
 from .scheduling_utils import Step
 from .validation import check_range
+from .views import PROPOSAL_ALONE
 
 #: Shares of the steps at which the early phase and the middle phase end.
 EARLY_UNTIL, MIDDLE_UNTIL = 0.33, 0.67
@@ -30,6 +31,8 @@ class ProphetScheduler(QuotaScheduler):
             ceil(block_length / k) steps.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

@@ -9,6 +9,7 @@ from torch import Tensor
 from .scheduling_utils import Step, UnmaskingScheduler
 from .selection import cosine_shares, even_quota, linear_time_fractions, surest
 from .validation import check_choice, check_count, check_range
+from .views import PROPOSAL_ALONE
 
 SCHEDULES = ("even", "linear_time", "cosine")
 
@@ -29,6 +30,8 @@ class QuotaScheduler(UnmaskingScheduler):
     Raises:
         ValueError: an argument lies outside its range, or both `k` and `num_inference_steps` are given.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

@@ -9,6 +9,7 @@ from .scheduling_quota import QuotaScheduler
 from .scheduling_utils import Step
 from .selection import surest
 from .validation import check_range
+from .views import PROPOSAL_ALONE
 
 
 class QuotaThresholdScheduler(QuotaScheduler):
@@ -22,6 +23,8 @@ class QuotaThresholdScheduler(QuotaScheduler):
         k, num_inference_steps, schedule, eps: the quota; see `QuotaScheduler`.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

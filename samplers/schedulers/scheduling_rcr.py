@@ -12,6 +12,7 @@ from .scheduling_utils import Step
 from .selection import surest
 from .state import SampleState
 from .validation import check_choice
+from .views import PROPOSAL_ALONE
 
 SCOPES = ("window", "sequence")
 
@@ -31,6 +32,8 @@ class RCRScheduler(QuotaScheduler):
             again (the window then starts at the first generated position and grows with every block).
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

@@ -13,6 +13,7 @@ from .scheduling_utils import Step
 from .selection import surest
 from .state import SampleState
 from .validation import check_choice, check_count, check_range
+from .views import PROPOSAL_ALONE
 
 
 class ReMDMScheduler(QuotaScheduler):
@@ -46,6 +47,8 @@ class ReMDMScheduler(QuotaScheduler):
     Raises:
         ValueError: an argument lies outside its range, or does not go together with `variant`.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

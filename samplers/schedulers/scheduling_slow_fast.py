@@ -12,6 +12,7 @@ from .scheduling_utils import Step, UnmaskingScheduler
 from .selection import surest
 from .state import SampleState
 from .validation import check_count, check_range
+from .views import PROPOSAL_ALONE
 
 
 class SlowFastScheduler(UnmaskingScheduler):
@@ -32,6 +33,8 @@ class SlowFastScheduler(UnmaskingScheduler):
         stability_deviation: their largest standard deviation (of the population), in positions, above 0.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

@@ -12,6 +12,7 @@ from .scores import SCORES
 from .selection import surest
 from .speeds import ADAPTIVE_SPEEDS
 from .validation import check_choice, check_flag, check_range
+from .views import PROPOSAL_ALONE
 
 
 class ThresholdScheduler(UnmaskingScheduler):
@@ -30,6 +31,8 @@ class ThresholdScheduler(UnmaskingScheduler):
 
     # What is certain reaches 1 in floating-point numbers, so that >= commits several tokens even there.
     speed_values = (*ADAPTIVE_SPEEDS["threshold"], 1.0)
+
+    _reads = PROPOSAL_ALONE
 
     @register_to_config
     def __init__(

@@ -22,7 +22,10 @@ from .scores import score
 from .speeds import fill_in_speed
 from .state import SampleState
 from .validation import check_choice, check_count, check_flag, check_range
+from .views import JUST_LOGITS, ModelView, Wants
 
+#: The methods of a class that read what the model said.
+DECISIONS = ("step", "propose", "score", "select", "revise", "replace")
 SAMPLING_METHODS = ("auto", "greedy", "multinomial")
 
 
@@ -65,7 +68,7 @@ class Step:
         mask_token_id: id of the mask token.
         generator: the noise source, for `uniform`.
         threshold, editing_threshold: what the caller of `step` passed; None if nothing.
-        shadow_output: (batch, window, vocab): logits at the shadow tokens, for a scheduler that asks for them.
+        view: all that the look at the model gave; see `Wants`.
         chosen: what `propose` returned, for the decisions after it.
     """
 
@@ -74,8 +77,8 @@ class Step:
     fresh: Tensor
     mask_token_id: int
     generator: Generators
+    view: ModelView
     threshold: float | None = None
-    shadow_output: Tensor | None = None
     chosen: Proposal | None = None
     editing_threshold: float | None = None
 
@@ -124,8 +127,6 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
     score_name = "confidence"
     #: "window": the loop hands over one block at a time; "sequence": everything generated so far, growing by blocks.
     scope = "window"
-    #: Whether `step` wants `shadow_output`; the loop then asks the model for it, or says that it cannot.
-    needs_shadows = False
     #: The argument that sets the speed ("k", "threshold", ...; None: there is none). A class that does not name it has
     #: the one that `fill_in_speed` finds among its arguments, and so with the next two.
     speed_parameter: ClassVar[str | None] = None
@@ -136,6 +137,9 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
     speed_values: ClassVar[tuple[float, ...] | None] = None
     #: Whether the published protocol decodes in blocks of `k` tokens instead of one block.
     blocks_follow_k: ClassVar[bool] = False
+    #: What the decisions read of the model while the method is greedy. A class that replaces a decision of its parent
+    #: reads the logits unless it says otherwise.
+    _reads: Wants = JUST_LOGITS
     #: What holds where neither the constructor nor the call of `step` says anything.
     _default_temperature = 0.0
     _default_top_p: float | None = None
@@ -154,6 +158,8 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
         if home is not None and home is not builtins:
             # A pipeline is loaded only if diffusers finds this name in the module that a component's class comes from.
             vars(home).setdefault("SchedulerMixin", SchedulerMixin)
+        if "_reads" not in vars(cls) and any(name in vars(cls) for name in DECISIONS):
+            cls._reads = replace(cls._reads, logits=True)
         cls.revises = cls.revise is not UnmaskingScheduler.revise or cls.replace is not UnmaskingScheduler.replace
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
@@ -186,6 +192,12 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
         self.set_timesteps()
 
     # -- what a loop calls -------------------------------------------------------------------------------------------
+
+    @property
+    def wants(self) -> Wants:
+        """What each look at the model has to give; a subclass may set it as a plain attribute of the class."""
+        draws = _first(self.config.temperature, None, self._default_temperature) > 0
+        return replace(self._reads, logits=True) if draws or self.config.score_proposal else self._reads
 
     def set_timesteps(
         self,
@@ -222,7 +234,7 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
     @torch.no_grad()
     def step(
         self,
-        model_output: Tensor,
+        model_output: Tensor | ModelView,
         timestep: int | Tensor,
         sample: Tensor,
         *,
@@ -243,7 +255,8 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
         """Commit some masked tokens of `sample`, and mask others again if the method does so.
 
         Args:
-            model_output: (batch, window, vocab) logits aligned with `sample`, any float dtype.
+            model_output: (batch, window, vocab) logits aligned with `sample`, any float dtype; or a `ModelView`, which
+                may hold more than logits, or a recorded proposal in their place.
             timestep: entry of `timesteps`. The methods here count steps by the samples they see and do not read it.
             sample: (batch, window), long; editable positions hold `mask_token_id`.
             mask_token_id: id of the mask token; it is never proposed.
@@ -256,8 +269,7 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
                 prompt; they stay as they are.
             token_discounts: token id → factor in [0, 1], one number or (batch,), by which the confidence of that token
                 is multiplied wherever it is proposed; see `DiscountedProposal`.
-            shadow_output: (batch, window, vocab) logits at one shadow token per position, which sees the whole sequence
-                but that position; only schedulers with `needs_shadows` read it.
+            shadow_output: (batch, window, vocab) logits at the shadow tokens, where `model_output` is no `ModelView`.
             return_dict: False returns the fields of the output as a tuple.
 
         Returns:
@@ -268,11 +280,9 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
         """
         _check_proposal(temperature, top_p, top_k)
         check_choice("sampling_method", sampling_method, SAMPLING_METHODS)
-        if model_output.dim() != 3 or model_output.shape[:2] != sample.shape:
-            raise ValueError(
-                f"model_output has shape {tuple(model_output.shape)} and sample {tuple(sample.shape)}; "
-                "they should be (batch, window, vocab) and (batch, window)"
-            )
+        view = model_output if isinstance(model_output, ModelView) else ModelView(model_output, shadow_output)
+        _check_shape("model_output", view.logits, sample)
+        _check_shape("shadow_output", view.shadow_logits, sample)
         masked = sample == mask_token_id
         if prompt_mask is not None:
             masked = masked & ~prompt_mask
@@ -284,18 +294,27 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
             fresh,
             mask_token_id,
             generator,
+            view,
             threshold,
-            shadow_output,
             editing_threshold=editing_threshold,
         )
-        greedy = sampling_method == "greedy"
-        proposal = self.propose(
-            step,
-            model_output,
-            temperature=0.0 if greedy else _first(self.config.temperature, temperature, self._default_temperature),
-            top_p=_first(self.config.top_p, top_p, self._default_top_p),
-            top_k=_first(self.config.top_k, top_k, None),
+        heat = (
+            0.0
+            if sampling_method == "greedy"
+            else _first(self.config.temperature, temperature, self._default_temperature)
         )
+        if view.logits is not None:
+            proposal = self.propose(
+                step,
+                view.logits,
+                temperature=heat,
+                top_p=_first(self.config.top_p, top_p, self._default_top_p),
+                top_k=_first(self.config.top_k, top_k, None),
+            )
+        elif view.proposal is not None and heat == 0 and not self.wants.logits:
+            proposal = Proposal.replayed(view.proposal, mask_token_id)
+        else:
+            raise ValueError(f"{type(self).__name__} at temperature {heat} reads the logits; the view has none")
         chosen = DiscountedProposal(proposal, token_discounts) if token_discounts else proposal
         step = replace(step, chosen=chosen)
         scores = self.score(step, chosen)
@@ -405,6 +424,14 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
 
         classes: list[Any] = [scheduler_class(name) for name in built_in_scheduler_names()]
         return [*([] if cls in classes else [cls]), *classes, BlockRefinementScheduler]
+
+
+def _check_shape(name: str, logits: Tensor | None, sample: Tensor) -> None:
+    if logits is not None and (logits.dim() != 3 or logits.shape[:2] != sample.shape):
+        raise ValueError(
+            f"{name} has shape {tuple(logits.shape)} and sample {tuple(sample.shape)}; "
+            "they should be (batch, window, vocab) and (batch, window)"
+        )
 
 
 def _check_proposal(temperature: float | None, top_p: float | None, top_k: int | None) -> None:

@@ -11,6 +11,7 @@ from .scheduling_utils import Step, UnmaskingScheduler
 from .selection import surest
 from .state import SampleState
 from .validation import check_range
+from .views import Wants
 
 #: A step may commit this many tenths of the masked tokens, but no fewer and no more than these numbers.
 COMMIT_TENTHS, COMMIT_LEAST, COMMIT_MOST = 7, 5, 20
@@ -27,8 +28,8 @@ class WINOScheduler(UnmaskingScheduler):
     than the step before committed. A shadow token is a mask token at the position of a token, which sees the whole
     sequence but that token (Hong et al., WINO, arXiv 2507.18578). Both thresholds compare strictly.
 
-    `step` needs `shadow_output`, which `generate` gets from models that take an attention mask (batch, 1, query, key)
-    and position ids.
+    `step` needs the logits at the shadow tokens, which `generate` gets from models that take an attention mask (batch,
+    1, query, key) and position ids, and whose logits are aligned.
 
     Args:
         threshold: in [0, 1], 0.6 by default.
@@ -36,7 +37,7 @@ class WINOScheduler(UnmaskingScheduler):
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
 
-    needs_shadows = True
+    wants = Wants(shadow_logits=True)
 
     @register_to_config
     def __init__(
@@ -62,15 +63,10 @@ class WINOScheduler(UnmaskingScheduler):
         return surest(scores, step.masked, torch.minimum(enough.sum(dim=1).clamp(min=1), most))
 
     def revise(self, step: Step, proposal: Proposal, committed: Tensor, transfer_index: Tensor) -> Tensor:
-        shadows = step.shadow_output
+        shadows = step.view.shadow_logits
         if shadows is None:
             raise ValueError(
                 "WINOScheduler verifies tokens at shadow tokens: step() needs shadow_output, which generate() provides"
-            )
-        if shadows.shape[:2] != step.sample.shape:
-            raise ValueError(
-                f"shadow_output has shape {tuple(shadows.shape)} and sample {tuple(step.sample.shape)}; "
-                "they should be (batch, window, vocab) and (batch, window)"
             )
         probability = Proposal(shadows, step.mask_token_id).probability_of(step.sample)
         doubtful = (self._state["committed"] == 1) & ~step.masked & (probability < self.config.remask_threshold)

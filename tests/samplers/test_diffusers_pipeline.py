@@ -50,12 +50,13 @@ def test_method_that_needs_shadow_tokens_says_that_the_pipeline_has_none() -> No
 
 
 def test_all_but_wino_need_nothing_that_the_pipeline_has_not() -> None:
-    names = [name for name in built_in_scheduler_names() if scheduler_class(name).needs_shadows]
+    names = [name for name in built_in_scheduler_names() if scheduler_class(name)().wants.shadow_logits]
     assert names == ["wino"]
 
 
 def can_run(scheduler: Any) -> bool:
-    return not getattr(scheduler, "needs_shadows", False)
+    made = scheduler() if isinstance(scheduler, type) else scheduler
+    return not made.wants.shadow_logits
 
 
 @every_scheduler

@@ -22,7 +22,7 @@ heavy = {"torch", "diffusers", "transformers", "numpy"} & set(sys.modules)
 assert not heavy, heavy
 samplers.EntropyScheduler
 assert {"torch", "diffusers"} <= set(sys.modules)
-assert "samplers.generation" not in sys.modules
+assert "samplers.loop.generation" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

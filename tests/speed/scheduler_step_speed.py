@@ -49,7 +49,7 @@ def step_time(name: str, logits: tuple[Tensor, Tensor], sample: Tensor, mask_tok
         scheduler = scheduler_class(name)()
         scheduler.set_timesteps(block_length=sample.shape[1])
         shadows: list[dict[str, Any]] = [
-            {"shadow_output": values} if scheduler.needs_shadows else {} for values in reversed(logits)
+            {"shadow_output": values} if scheduler.wants.shadow_logits else {} for values in reversed(logits)
         ]
         first = scheduler.step(logits[0], 0, sample, mask_token_id=mask_token_id, **shadows[0])
         start = time.process_time()

@@ -11,7 +11,7 @@ from benchmark.engine.decoding import TaskDecoder
 from benchmark.models import HubModel, IdealModel, ModelOptions, TaskModel
 from benchmark.models.memory import automatic_batch_size, free_host_memory, is_out_of_memory
 from benchmark.models.prompts import cut_answer, pad_left
-from samplers import ConfidenceScheduler, RandomScheduler, ThresholdScheduler
+from samplers import ConfidenceScheduler, RandomScheduler, ThresholdScheduler, WINOScheduler
 
 ROWS = questions("waiting_line_shuffle", 7)
 HOST = "[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate"
@@ -110,7 +110,9 @@ def test_other_errors_of_a_model_stay_what_they_are(ideal: TaskModel) -> None:
 
 
 @pytest.mark.parametrize(
-    "scheduler", [RandomScheduler(k=4), ConfidenceScheduler(k=16), ThresholdScheduler(threshold=0.5)], ids=str
+    "scheduler",
+    [RandomScheduler(k=4), ConfidenceScheduler(k=16), ThresholdScheduler(threshold=0.5), WINOScheduler(threshold=0.0)],
+    ids=str,
 )
 def test_settings_that_share_the_prompts_decode_what_each_decodes_alone(scheduler: Any, reference: HubModel) -> None:
     prepared = reference.for_task(ROWS, 32)
@@ -137,6 +139,23 @@ def test_the_prompts_are_encoded_once_for_all_settings(reference: HubModel, monk
     made.batch_size = 4
     decode(made, ConfidenceScheduler(k=32))
     assert [length > 32 for length in lengths[6:]] == [True, True]
+
+
+def test_a_callback_makes_shared_prompts_be_encoded_anew(reference: HubModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = reference.for_task(ROWS, 32)
+    lengths: list[int] = []
+    forward = prepared.model.forward
+
+    def counted(input_ids: torch.Tensor, **options: Any) -> Any:
+        lengths.append(input_ids.shape[1])
+        return forward(input_ids, **options)
+
+    monkeypatch.setattr(prepared.model, "forward", counted)
+    made = decoder(prepared, 7, model=reference)
+    made.decode(
+        ConfidenceScheduler(k=16), label="k=16", block_length=None, callback=lambda step, timestep, values: values
+    )
+    assert lengths == [made.longest_prompt + 32] * 2
 
 
 def test_tokens_of_items_are_those_with_letters_or_digits(ideal: TaskModel) -> None:

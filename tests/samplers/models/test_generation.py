@@ -20,7 +20,7 @@ from samplers import (
     models,
 )
 from samplers.denoisers import ModelDenoiser, StatelessSession
-from samplers.layout import grid_layout
+from samplers.loop.layout import grid_layout
 
 MASK = 63
 SCHEDULERS = {

@@ -94,7 +94,7 @@ def test_config_that_does_not_fit_is_one_line(folder: Path, key: str, value: Any
 
 def test_it_keeps_no_keys(folder: Path) -> None:
     model = models.load(folder)
-    with pytest.raises(ValueError, match="cache='prefix': ModelDenoiser keeps no keys and values"):
+    with pytest.raises(ValueError, match="cache='prefix': ModelDenoiser has no KV cache"):
         generate(
             model,
             torch.tensor([[5, 6]]),

@@ -1,17 +1,17 @@
-"""Decoding with keys and values kept between steps: exactly where attention allows it, approximately on request."""
+"""Decoding with a KV cache: exactly where attention allows it, approximately on request."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..models.masks import token_positions, visible_keys
+from ..schedulers.views import ModelView
 from .caches import KeyValueBuffer
-from .models.masks import token_positions, visible_keys
-
-if TYPE_CHECKING:
-    from .denoisers import SessionRequest
+from .interface import SessionRequest
+from .shadows import with_shadows
 
 #: Approximate caches by name.
 CACHES = (None, "prefix", "dual")
@@ -48,6 +48,7 @@ class CachedSession:
         self._paddings = [0] if self._real is None else self._real.long().argmax(dim=1).tolist()
         self._buffer: KeyValueBuffer | None = None
         self._masks: dict[tuple[int, int, int], Tensor | None] = {}
+        self._layers = request.wants.layers(model.num_layers) if request.wants.attentions else ()
         # Keys of the positions before this one are final and in the buffer.
         self._kept = 0
         # Number and raw logits of the row before `_kept`, which a shifted model needs for the first token after it.
@@ -56,8 +57,8 @@ class CachedSession:
         self._approximate = request.cache == "dual" or (request.cache == "prefix" and model.attention != "block_causal")
         self._fresh_block = True
 
-    def window_logits(self, sequences: Tensor, start: int, stop: int) -> Tensor:
-        """As `DecodingSession.window_logits`; one forward pass over the positions that are not kept."""
+    def look(self, sequences: Tensor, start: int, stop: int) -> ModelView:
+        """As `DecodingSession.look`; one forward pass over the positions that are not kept."""
         length, shift = sequences.shape[1], self._model.shift
         reach = self._reach(stop, length)
         first, last = self._kept, reach
@@ -73,7 +74,9 @@ class CachedSession:
         if shift and first < kept <= row:
             # The row before the kept positions is computed now or never.
             wanted = kept - 1
-        logits = self._rows(sequences, first, last, reach, max(wanted, first), stop - shift)
+        logits, shadow_logits, attentions = self._pass(
+            sequences, (first, last), reach, (max(wanted, first), stop - shift), (start, stop)
+        )
         if row < first:
             assert self._row_before[1] is not None
             logits = torch.cat([self._row_before[1], logits], dim=1)
@@ -83,7 +86,8 @@ class CachedSession:
         self._kept, self._fresh_block = kept, False
         logits = logits[:, row - wanted :]
         # Row 0 of a shifted model is all there is for token 0.
-        return logits if start >= shift else torch.cat([logits[:, :1], logits], dim=1)
+        logits = logits if start >= shift else torch.cat([logits[:, :1], logits], dim=1)
+        return ModelView(logits, shadow_logits, attentions)
 
     def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
         """What is approximate starts over with the next block; what is exact needs no telling."""
@@ -93,25 +97,48 @@ class CachedSession:
         """Anything may have changed: keep nothing."""
         self._kept, self._fresh_block, self._row_before = 0, True, (-1, None)
 
-    def _rows(self, sequences: Tensor, first: int, last: int, visible: int, row: int, end: int) -> Tensor:
-        """Raw logits of the rows from `row` to `end` in a pass over the positions from `first` to `last`."""
+    def _pass(
+        self, sequences: Tensor, queries: tuple[int, int], visible: int, rows: tuple[int, int], window: tuple[int, int]
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """One forward pass over the positions `queries`, which look at those before `visible`.
+
+        Returns:
+            Raw logits of the positions `rows`, and of the window the logits at shadow tokens and the attentions, where
+            they are wanted.
+        """
+        first, last = queries
         if self._buffer is None:
             self._buffer = KeyValueBuffer(sequences.shape[1])
-            places = torch.arange(sequences.shape[1], device=sequences.device)[None]
-            self._positions = places if self._real is None else token_positions(self._real)
-        self._buffer.expose(first, visible)
-        more = {"prompt_length": self._request.prompt_length} if self._model.attention == "prompt_first" else {}
+            columns = torch.arange(sequences.shape[1], device=sequences.device)[None]
+            self._positions = columns if self._real is None else token_positions(self._real)
+        ids, positions = sequences[:, first:last], self._positions[:, first:last]
+        mask = self._mask(first, last, visible, sequences.device)
+        keep = torch.arange(rows[0] - first, rows[1] - first, device=sequences.device)
+        more: dict[str, Any] = {}
+        if self._model.attention == "prompt_first":
+            more["prompt_length"] = self._request.prompt_length
+        if self._layers:
+            more |= {"attention_layers": self._layers, "attention_window": window}
+        shadows = 0
+        if self._request.wants.shadow_logits:
+            assert self._request.mask_token_id is not None
+            shadows = window[1] - window[0]
+            keep = torch.cat([keep, torch.arange(last - first, last - first + shadows, device=keep.device)])
+            ids, positions, mask = with_shadows(
+                ids, positions, mask, window, keys=visible, mask_token_id=self._request.mask_token_id, first=first
+            )
+        self._buffer.expose(first, visible, passing=shadows)
         output = self._model(
-            sequences[:, first:last],
-            attention_mask=self._mask(first, last, visible, sequences.device),
-            position_ids=self._positions[:, first:last],
+            ids,
+            attention_mask=mask,
+            position_ids=positions,
             past_key_values=self._buffer,
-            logits_to_keep=torch.arange(row - first, end - first, device=sequences.device),
+            logits_to_keep=keep,
             aligned=False,
             **more,
         )
-        logits: Tensor = output.logits
-        return logits
+        logits, wanted = output.logits, rows[1] - rows[0]
+        return logits[:, :wanted], logits[:, wanted:] if shadows else None, output.attentions
 
     def _mask(self, first: int, last: int, visible: int, device: torch.device) -> Tensor | None:
         key = (first, last, visible)

@@ -18,7 +18,13 @@ class Layout:
     end of a prompt shares a block with the first tokens of its answer. So each row is moved until its grid and that of
     the columns are one, and until all answers begin in the same block. `start` is the first column of that block; the
     `tails` are the tokens of the prompts behind it. Behind a shorter row's answer lie columns that nobody looks at.
-    So blocks are columns again, and a row sees the same windows in every batch.
+    So blocks are columns again, and a row sees the same windows in every batch. Two rows on a grid of 4, with prompts
+    of 6 and 9 tokens (p), answers of 5 (a) and windows of 4; `.` is padding, `x` a column that nobody looks at:
+
+        column      0 1 2 3  4 5 6 7 | 8 9 ...      | ...
+        prompt 9    p p p p  p p p p | p a a a      | a a x x    tail 1
+        prompt 6    . . . .  p p p p | p p a a      | a a a x    tail 2
+                                     start, the first window: both rows' answers begin in it
 
     Attributes:
         sequences: (batch, columns), long, at the beginning. Where `fixed`, never the mask token.
@@ -44,13 +50,13 @@ class Layout:
         """The answers, (batch, new), in `sequences` (batch, columns)."""
         if self.tails is None:
             return sequences[:, self.start : self.start + self.new]
-        return sequences.gather(1, self._places())
+        return sequences.gather(1, self._answer_columns())
 
     def with_answers(self, sequences: Tensor, answers: Tensor) -> Tensor:
         """`sequences` (batch, columns) with other answers (batch, new)."""
         if self.tails is None:
             return torch.cat([sequences[:, : self.start], answers, sequences[:, self.start + self.new :]], dim=1)
-        return sequences.scatter(1, self._places(), answers)
+        return sequences.scatter(1, self._answer_columns(), answers)
 
     def in_blocks(self, of_answers: Tensor) -> Tensor:
         """A flag per token of the answers, bool (batch, new), as one per column from `start` on; False elsewhere."""
@@ -75,7 +81,7 @@ class Layout:
         """How many tokens of the answers lie before column `stop`: one number, or one per row, (batch, 1)."""
         return stop - self.start if self.tails is None else stop - self.start - self.tails
 
-    def _places(self) -> Tensor:
+    def _answer_columns(self) -> Tensor:
         assert self.tails is not None
         return self.start + self.tails + torch.arange(self.new, device=self.tails.device)
 
@@ -117,20 +123,20 @@ def grid_layout(
         torch.full((batch,), length, device=device) if attention_mask is None else (attention_mask != 0).sum(dim=1)
     )
     tails = lengths % grid
-    # One look at the device: everything else that follows from the lengths is the same for all rows.
+    # Synchronise once: everything else that follows from the lengths is the same for all rows.
     longest_start, shortest_start, longest_tail, shortest_tail = torch.stack(
         [(lengths - tails).max(), (lengths - tails).min(), tails.max(), tails.min()]
     ).tolist()
     columns = longest_start + -(-(longest_tail + new) // block_length) * block_length
-    places = torch.arange(columns, device=device)[None]
+    column = torch.arange(columns, device=device)[None]
     # From a column to the token of [prompt, answer] there, counted from the row's first real one.
-    tokens = places - (longest_start - (lengths - tails))[:, None]
+    tokens = column - (longest_start - (lengths - tails))[:, None]
     real = (tokens >= 0) & (tokens < lengths[:, None] + new)
     whole = torch.cat([input_ids, answers], dim=1)
     sequences = whole.gather(1, (tokens + (length - lengths)[:, None]).clamp(0, length + new - 1))
     ours = (tokens >= lengths[:, None]) & real
     nothing = 0 if mask_token_id != 0 else 1
-    hidden = (sequences == mask_token_id) & real & ~ours & (places >= longest_start)
+    hidden = (sequences == mask_token_id) & real & ~ours & (column >= longest_start)
     sequences = sequences.masked_fill(hidden | ~real, nothing)
     padded = shortest_start < longest_start or columns > longest_start + shortest_tail + new
     return Layout(

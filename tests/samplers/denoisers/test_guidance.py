@@ -13,13 +13,15 @@ from toy_denoiser import ToyDenoiser
 from samplers import (
     ConfidenceScheduler,
     LeftToRightScheduler,
+    ModelView,
     ThresholdScheduler,
+    Wants,
     WINOScheduler,
     denoiser_for,
     generate,
 )
 from samplers.denoisers import ModelDenoiser, SessionRequest, open_session
-from samplers.guidance import GuidedSession, guide
+from samplers.denoisers.guidance import GuidedSession, guide
 
 MASK = 47
 TOY = ToyDenoiser(sharpness=3.0)
@@ -145,16 +147,52 @@ def test_shadow_tokens_are_guided_too() -> None:
     model = ShadowDenoiser(sharpness=2.0)
     output = generate(model, PROMPT, scheduler=WINOScheduler(threshold=0.3), max_new_tokens=8, cfg_scale=1.0)
     assert output.num_forward_passes.max() == len(model.calls)
-    request = SessionRequest(None, 3, 8, mask_token_id=MASK)
-    session = GuidedSession(denoiser_for(model), request, 1.0, MASK)
+    request = SessionRequest(None, 3, 8, mask_token_id=MASK, wants=Wants(shadow_logits=True))
+    session = GuidedSession(denoiser_for(model), request, 1.0)
     hidden = torch.cat([torch.full((2, 3), MASK), output.sequences[:, 3:]], dim=1)
     with_prompt, without = (
-        open_session(denoiser_for(model), request).shadow_logits(ids, 3, 11)  # type: ignore[attr-defined]
-        for ids in (output.sequences, hidden)
+        open_session(denoiser_for(model), request).look(ids, 3, 11) for ids in (output.sequences, hidden)
     )
-    for found, given, free in zip(session.shadow_logits(output.sequences, 3, 11), with_prompt, without, strict=True):
-        torch.testing.assert_close(found, guide(given, free, 1.0))
-    assert not torch.equal(with_prompt[1], without[1])
+    found = session.look(output.sequences, 3, 11)
+    for name in ("logits", "shadow_logits"):
+        expected = guide(getattr(with_prompt, name), getattr(without, name), 1.0)
+        torch.testing.assert_close(getattr(found, name), expected)
+    assert not torch.equal(with_prompt.shadow_logits, without.shadow_logits)
+
+
+def test_the_rest_of_a_view_is_that_with_the_prompt_and_both_sessions_forget() -> None:
+    told: list[tuple[int, str]] = []
+
+    class Session:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def look(self, sequences: Tensor, start: int, stop: int) -> ModelView:
+            logits = torch.zeros(len(sequences), stop - start, 5)
+            return ModelView(logits, attentions=torch.full((1, 1, stop - start, stop - start), float(self.number)))
+
+        def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
+            told.append((self.number, "end"))
+
+        def forget(self) -> None:
+            told.append((self.number, "forget"))
+
+    class TwoSessions:
+        opened = 0
+
+        def session(self, request: SessionRequest) -> Session:
+            assert request.wants == Wants(attentions=(0,)), "a recorded proposal cannot be guided"
+            TwoSessions.opened += 1
+            return Session(TwoSessions.opened)
+
+    wants = Wants(logits=False, attentions=(0,))
+    session = GuidedSession(TwoSessions(), SessionRequest(None, 3, 8, mask_token_id=MASK, wants=wants), 1.0)
+    view = session.look(torch.zeros(1, 11, dtype=torch.long), 3, 11)
+    assert view.attentions is not None
+    assert view.attentions.unique().tolist() == [1.0]
+    session.forget()
+    session.end_block(torch.zeros(1, 11, dtype=torch.long), 3, 11)
+    assert told == [(1, "forget"), (2, "forget"), (1, "end"), (2, "end")]
 
 
 @pytest.mark.parametrize("scale", [-0.5, float("nan"), float("inf")])

@@ -152,5 +152,5 @@ def test_a_session_is_told_when_finished_blocks_may_change() -> None:
 
 
 def test_an_approximate_cache_needs_a_denoiser_that_has_one() -> None:
-    with pytest.raises(ValueError, match="cache='prefix': ModelDenoiser keeps no keys and values"):
+    with pytest.raises(ValueError, match="cache='prefix': ModelDenoiser has no KV cache"):
         generate(ToyDenoiser(), IDS, scheduler=ConfidenceScheduler(), max_new_tokens=2, cache="prefix")

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from samplers import models
 from samplers.denoisers import ModelDenoiser, SessionRequest, StatelessSession, open_session
+from samplers.denoisers.sessions import CachedSession
 from samplers.models.masks import visible_keys
-from samplers.sessions import CachedSession
 
 MASK, ANSWER_START = 63, 62
 EXACT = ("sdar", "fast_dllm", "llada2", "parallelbench")
@@ -49,7 +49,7 @@ def steps(
     for block_start in range(prompt, length, block):
         start, stop = prompt if revise else block_start, min(block_start + block, length)
         for _ in range(per_block):
-            yield session.window_logits(ids, start, stop), start, stop, ids.clone()
+            yield session.look(ids, start, stop).logits, start, stop, ids.clone()
             column = int(torch.randint(start, stop, (1,), generator=generator))
             ids[:, column] = torch.randint(0, 60, (len(ids),), generator=generator)
         ids[:, block_start:stop] = torch.randint(0, 60, (len(ids), stop - block_start), generator=generator)
@@ -75,7 +75,7 @@ def test_exact_session_gives_the_logits_of_a_model_without_memory(
     plain = StatelessSession(ModelDenoiser(model), SessionRequest(mask, prompt, block))
     with torch.no_grad():
         for logits, start, stop, now in steps(session, ids, prompt, block, revise=revise):
-            assert torch.allclose(logits, plain.window_logits(now, start, stop), atol=TOLERANCE)
+            assert torch.allclose(logits, plain.look(now, start, stop).logits, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", [*EXACT, *FULL])
@@ -96,7 +96,7 @@ def test_padded_batch_equals_its_rows_alone(tiny: dict[str, Any], name: str, cac
                 if start != before:
                     alone.end_block(mine, before - padding, start - padding)
                 before = start
-                expected = alone.window_logits(mine, start - padding, stop - padding)
+                expected = alone.look(mine, start - padding, stop - padding).logits
                 assert torch.allclose(logits[row], expected[0], atol=TOLERANCE)
 
 
@@ -161,7 +161,7 @@ def test_first_step_of_a_block_is_exact_and_later_ones_are_close(tiny: dict[str,
     errors = []
     with torch.no_grad():
         for logits, start, stop, now in steps(session, ids, 8, 4):
-            errors.append(float((logits - plain.window_logits(now, start, stop)).abs().max()))
+            errors.append(float((logits - plain.look(now, start, stop).logits).abs().max()))
     assert errors[0] < TOLERANCE
     assert errors[3] < TOLERANCE
     # Keys that went stale must show, or nothing was kept.
@@ -179,10 +179,10 @@ def test_approximate_caches_walk_through_the_recorded_cases(cache: str) -> None:
     session = CachedSession(model, SessionRequest(None, start, stop - start, cache=cache))
     now = full.ids.clone()
     with torch.no_grad():
-        first = session.window_logits(now, start, stop)
+        first = session.look(now, start, stop).logits
         assert torch.allclose(first, full.tensors["logits"][:, start:stop], atol=TOLERANCE)
         now[:, start : start + later.ids.shape[1]] = later.ids
-        second = session.window_logits(now, start, stop)
+        second = session.look(now, start, stop).logits
     assert torch.allclose(second, later.tensors["logits"][:, : stop - start], atol=TOLERANCE)
 
 
@@ -196,7 +196,7 @@ def test_unknown_cache_is_refused(tiny: dict[str, Any]) -> None:
 
 
 def test_model_of_others_keeps_no_keys() -> None:
-    with pytest.raises(ValueError, match="cache='dual': ModelDenoiser keeps no keys and values"):
+    with pytest.raises(ValueError, match="cache='dual': ModelDenoiser has no KV cache"):
         open_session(ModelDenoiser(lambda input_ids: None), SessionRequest(None, 8, 4, cache="dual"))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-@dataclass
+@dataclass(repr=False)
 class GenerationOutput:
     """What `generate` returns.
 
@@ -21,12 +21,27 @@ class GenerationOutput:
             token, so that no forward pass had to decode them; 0 unless one of the two is asked for.
         trajectory: the generated region after each step, each (batch, new), if asked for. A row that is finished
             repeats its state while the others go on.
+        prompt_length: tokens of `sequences` that are prompts, padding included.
     """
 
     sequences: Tensor
     num_forward_passes: Tensor
     num_skipped_tokens: Tensor
     trajectory: list[Tensor] | None = None
+    prompt_length: int = 0
+
+    @property
+    def answers(self) -> Tensor:
+        """(batch, new), long: what was generated, without the prompts."""
+        return self.sequences[:, self.prompt_length :]
+
+    def __repr__(self) -> str:
+        rows, new = self.answers.shape
+        trajectory = "" if self.trajectory is None else f", trajectory of {len(self.trajectory)} steps"
+        return (
+            f"GenerationOutput({rows} answers of {new} tokens, forward passes {_in_short(self.num_forward_passes)}, "
+            f"skipped tokens {_in_short(self.num_skipped_tokens)}{trajectory})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,8 @@ class GenerationStep:
         num_forward_passes: (batch,), long: forward passes of each row so far.
         num_skipped_tokens: (batch,), long: positions that were filled without one so far.
         mask_token_id: what marks a position as open in `before` and `sample`.
+        stop_token_ids: what ends an answer: those that `generate` was given, else the model's; empty where nobody names
+            one.
         output: what the scheduler's `step` returned.
         tails: (batch, 1), long: tokens of each prompt that share a block with the answer; None where none do.
     """
@@ -57,6 +74,7 @@ class GenerationStep:
     mask_token_id: int
     output: Any
     tails: Tensor | None = None
+    stop_token_ids: tuple[int, ...] = ()
 
     @property
     def masked(self) -> Tensor:
@@ -89,6 +107,12 @@ class GenerationStep:
             probabilities = proposed.new_full((batch, max(new, stop)), torch.nan)
             probabilities[:, start:stop] = proposed
             return probabilities[:, :new]
-        places = torch.arange(new, device=proposed.device) + self.tails
-        seen = proposed.gather(1, (places - start).clamp(0, stop - start - 1))
-        return seen.masked_fill((places < start) | (places >= stop), torch.nan)
+        columns = torch.arange(new, device=proposed.device) + self.tails
+        seen = proposed.gather(1, (columns - start).clamp(0, stop - start - 1))
+        return seen.masked_fill((columns < start) | (columns >= stop), torch.nan)
+
+
+def _in_short(numbers: Tensor) -> str:
+    """A few numbers one by one, many by the least and the greatest."""
+    values = numbers.tolist()
+    return str(values) if len(values) <= 8 else f"{min(values)} to {max(values)}"

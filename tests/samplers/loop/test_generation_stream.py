@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 import torch
-from scheduler_cases import FACTORIES, every_scheduler, row_generator
+from hypothesis import given
+from hypothesis import strategies as st
+from scheduler_cases import FACTORIES, every_scheduler, property_test, row_generator
 from torch import Tensor
 from toy_denoiser import ToyDenoiser
 
@@ -14,9 +16,11 @@ from samplers import (
     ReMDMScheduler,
     ThresholdScheduler,
     generate,
+    models,
     partial_texts,
     stream,
 )
+from samplers.loop.streaming import partial_text
 
 MASK = 47
 TOY = ToyDenoiser()
@@ -109,6 +113,82 @@ def test_partial_answers_as_text() -> None:
     assert list(partial_texts(steps, Letters())) == [["he______"], ["hell____"], ["hello"], ["hello"]]
     steps = stream(first_letters, PROMPT[:1], scheduler=ThresholdScheduler(), max_new_tokens=8, mask_token_id=27)
     assert [texts[0] for texts in partial_texts(steps, Letters(), placeholder="?", separator=" ")][-1] == "hello"
+
+
+def letters(input_ids: Tensor) -> Any:
+    """A model that wants to write "hello", token 25, "a" and the end token."""
+    answer = torch.tensor([7, 4, 11, 11, 14, 25, 0, 26])
+    logits = torch.zeros(*input_ids.shape, 28)
+    logits[:, -8:] = torch.nn.functional.one_hot(answer, 28) * 9.0
+    return type("Output", (), {"logits": logits})
+
+
+@pytest.mark.parametrize(
+    ("named", "arguments", "expected"),
+    [
+        ({}, {}, "helloza"),
+        ({"stop_token_ids": (26, 25)}, {}, "hello"),
+        ({"stop_token_ids": (26,), "eos_token_id": 25}, {}, "helloza"),
+        ({"stop_token_ids": (26, 25)}, {"eos_token_id": [26, 0]}, "helloz"),
+    ],
+)
+def test_an_answer_ends_at_the_stop_tokens_of_the_model_or_the_call(
+    named: dict[str, Any], arguments: dict[str, Any], expected: str
+) -> None:
+    def model(input_ids: Tensor) -> Any:
+        return letters(input_ids)
+
+    vars(model).update(named, mask_token_id=27)
+    steps = stream(model, PROMPT[:1], scheduler=ThresholdScheduler(threshold=0.5), max_new_tokens=8, **arguments)
+    assert list(partial_texts(steps, Letters()))[-1] == [expected]
+
+
+def test_stop_tokens_that_are_given_win() -> None:
+    steps = stream(letters, PROMPT[:1], scheduler=ConfidenceScheduler(k=8), max_new_tokens=8, mask_token_id=27)
+    assert list(partial_texts(steps, Letters(), stop_token_ids=[11]))[-1] == ["he"]
+
+
+@pytest.fixture(scope="module")
+def shipped_tokenizer() -> Any:
+    return models.load_tokenizer("hub_model")
+
+
+@given(
+    text=st.text(alphabet="aé ü日本語🙂ß", min_size=1, max_size=12),
+    seed=st.integers(0, 1000),
+)
+@property_test(60)
+def test_half_a_character_is_not_shown_before_its_other_half(shipped_tokenizer: Any, text: str, seed: int) -> None:
+    tokens = shipped_tokenizer(text, add_special_tokens=False)["input_ids"]
+    mask = shipped_tokenizer.mask_token_id
+    left = torch.randperm(len(tokens), generator=row_generator(seed)).tolist()
+    while left:
+        now = [mask if index in left else token for index, token in enumerate(tokens)]
+        shown = partial_text(now, shipped_tokenizer, mask, placeholder="\0")
+        assert "\ufffd" not in shown
+        # Every token that is masked has a placeholder, and what waits for it has one too.
+        assert len(left) <= shown.count("\0") <= len(tokens)
+        left.pop()
+    assert partial_text(tokens, shipped_tokenizer, mask) == shipped_tokenizer.decode(tokens)
+
+
+def test_a_character_appears_with_its_last_byte(shipped_tokenizer: Any) -> None:
+    tokens, mask = shipped_tokenizer("é🙂", add_special_tokens=False)["input_ids"], shipped_tokenizer.mask_token_id
+    assert len(tokens) == 6, "the example needs a token for every byte"
+    shown = [
+        partial_text([token if index < count else mask for index, token in enumerate(tokens)], shipped_tokenizer, mask)
+        for count in range(7)
+    ]
+    assert shown == ["______", "______", "é____", "é____", "é____", "é____", "é🙂"]
+    backwards = [mask] * 2 + tokens[2:]
+    assert partial_text(backwards, shipped_tokenizer, mask) == "__🙂"
+    assert partial_text([mask, *tokens[1:]], shipped_tokenizer, mask) == "__🙂"
+
+
+def test_bytes_that_make_no_character_are_shown_once_nothing_is_missing(shipped_tokenizer: Any) -> None:
+    half, mask = shipped_tokenizer("é", add_special_tokens=False)["input_ids"][:1], shipped_tokenizer.mask_token_id
+    assert partial_text(half, shipped_tokenizer, mask) == shipped_tokenizer.decode(half) == "\ufffd"
+    assert partial_text([*half, mask], shipped_tokenizer, mask) == "__"
 
 
 def test_a_step_tells_what_it_has_replaced() -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .models.unwrapping import unwrapped
-from .schedulers.validation import check_choice, check_flag, check_range
+from ..models.unwrapping import unwrapped
+from ..schedulers.validation import check_choice, check_flag, check_range
+from ..schedulers.views import ModelView
+from .inputs import GenerationArguments
 
 HANDLINGS = ("ban", "discount", "fill")
 
@@ -38,9 +39,16 @@ class EndTokens:
         """Whether positions may be filled before their block's turn."""
         return self.stop or self.handling == "fill"
 
-    def adjust(self, logits: Tensor) -> Tensor:
-        """Logits (batch, window, vocab) without the end tokens where they are banned; else as they are."""
-        return logits.index_fill(-1, self.ids, -torch.inf) if self.handling == "ban" else logits
+    @property
+    def banned(self) -> bool:
+        """Whether `adjust` changes logits."""
+        return self.handling == "ban"
+
+    def adjust(self, view: ModelView) -> ModelView:
+        """The view without the end tokens where they are banned; else as it is."""
+        if not self.banned or view.logits is None:
+            return view
+        return replace(view, logits=view.logits.index_fill(-1, self.ids, -torch.inf))
 
     def discounts(self, answer: Tensor, mask_token_id: int) -> dict[int, Tensor] | None:
         """Factor of each end token's confidence, (batch,), where answers (batch, new) have come so far."""
@@ -64,28 +72,22 @@ class EndTokens:
         """
         if not self.stop:
             return answer
-        places = torch.arange(answer.shape[1], device=answer.device)
-        stopped = (self._is_end(answer) & (places < decoded)).any(dim=1, keepdim=True)
+        columns = torch.arange(answer.shape[1], device=answer.device)
+        stopped = (self._is_end(answer) & (columns < decoded)).any(dim=1, keepdim=True)
         return answer.masked_fill(stopped & (answer == mask_token_id), self.tokens[0])
 
     def _is_end(self, answer: Tensor) -> Tensor:
         return (answer.unsqueeze(-1) == self.ids).any(dim=-1)
 
 
-def end_tokens(
-    eos_token_id: int | Sequence[int] | None,
-    model: Any,
-    *,
-    stop: bool,
-    handling: str | None,
-    discount: float | tuple[float, float],
-    device: torch.device,
-) -> EndTokens:
+def end_tokens(arguments: GenerationArguments) -> EndTokens:
     """Validate what `generate` was told about end tokens.
 
     Raises:
         ValueError: an argument is out of range, or something is to be done about end tokens and nobody names them.
     """
+    stop, handling, discount = arguments.stop_at_eos, arguments.eos_handling, arguments.eos_discount
+    given = arguments.eos_token_id
     check_flag("stop_at_eos", stop)
     if handling is not None:
         check_choice("eos_handling", handling, HANDLINGS)
@@ -95,14 +97,15 @@ def end_tokens(
     first, last = pair
     for factor in (first, last):
         check_range("eos_discount", factor, 0, 1, "in [0, 1], or a pair of such numbers", optional=False)
-    found = eos_token_id if eos_token_id is not None else _of_model(model)
+    found = given if given is not None else _of_model(arguments.model)
     ids = [] if found is None else [found] if isinstance(found, int) else list(found)
     if not ids and (stop or handling is not None):
         wanted = "stop_at_eos=True" if stop else f"eos_handling={handling!r}"
         raise ValueError(f"{wanted}, but neither the model nor its config has an end token; pass eos_token_id=")
     if not all(isinstance(token, int) and not isinstance(token, bool) for token in ids):
-        raise ValueError(f"eos_token_id={eos_token_id!r} should be the id of an end token, or a list of such ids")
-    return EndTokens(tuple(ids), torch.tensor(ids, dtype=torch.long, device=device), stop, handling, (first, last))
+        raise ValueError(f"eos_token_id={given!r} should be the id of an end token, or a list of such ids")
+    on_device = torch.tensor(ids, dtype=torch.long, device=arguments.input_ids.device)
+    return EndTokens(tuple(ids), on_device, stop, handling, (first, last))
 
 
 def _of_model(model: Any) -> Any:

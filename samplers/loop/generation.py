@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .decoding import Callback, Decoding
+from .decoding import Decoding
+from .inputs import Callback, GenerationArguments
 from .outputs import GenerationOutput, GenerationStep
 
 
@@ -72,34 +73,16 @@ def generate(
         callback_on_step_end: called with the number of the step, the timestep and {"sample": the generated region,
             (batch, new)} after every step; may return {"sample": ...} to go on with another one.
         return_trajectory: keep the generated region after every step.
-        cache: an approximate cache of keys and values that the model's adapter offers; None keeps only what is exact.
+        cache: an approximate KV cache that the model's adapter offers; None keeps only what is exact.
 
     Raises:
         ValueError: an argument is out of range, nobody names the mask token (or the end token, where it is needed), the
             scores of a row are not finite (NaN logits; the message names row and position), or the scheduler stops
             making progress.
     """
-    decoding = Decoding(
-        model,
-        input_ids,
-        scheduler=scheduler,
-        max_new_tokens=max_new_tokens,
-        block_length=block_length,
-        attention_mask=attention_mask,
-        mask_token_id=mask_token_id,
-        prefill=prefill,
-        cfg_scale=cfg_scale,
-        eos_token_id=eos_token_id,
-        stop_at_eos=stop_at_eos,
-        eos_handling=eos_handling,
-        eos_discount=eos_discount,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        generator=generator,
-        callback_on_step_end=callback_on_step_end,
-        cache=cache,
-    )
+    arguments = dict(locals())
+    del arguments["return_trajectory"]
+    decoding = Decoding(GenerationArguments(**arguments))
     trajectory = []
     for step in decoding.steps():
         if return_trajectory:
@@ -109,6 +92,7 @@ def generate(
         decoding.num_forward_passes,
         decoding.num_skipped_tokens,
         trajectory if return_trajectory else None,
+        prompt_length=input_ids.shape[1],
     )
 
 
@@ -125,4 +109,4 @@ def stream(model: Any, input_ids: Tensor, *, scheduler: Any, **options: Any) -> 
     Raises:
         ValueError: as `generate` does; what concerns the arguments at once, not with the first step.
     """
-    return Decoding(model, input_ids, scheduler=scheduler, **options).steps()
+    return Decoding(GenerationArguments(model, input_ids, scheduler=scheduler, **options)).steps()

@@ -1,9 +1,10 @@
-"""Keys and values of one generation, written in place, so that a step runs only the positions that may have changed."""
+"""The KV cache of one generation, written in place, so that a step runs only the positions that may have changed."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -26,17 +27,20 @@ class KeyValueBuffer:
     def __init__(self, length: int) -> None:
         self.length = length
         self._layers: list[tuple[Tensor, Tensor]] = []
-        self._start, self._visible = 0, length
+        self._start, self._visible, self._passing = 0, length, 0
 
-    def expose(self, start: int, visible: int) -> None:
-        """The next forward pass writes from `start` on and sees the positions before `visible`."""
-        self._start, self._visible = start, visible
+    def expose(self, start: int, visible: int, passing: int = 0) -> None:
+        """The next forward pass writes from `start` on and sees the positions before `visible`.
+
+        Its last `passing` positions are no part of the sequence: they are seen behind the others, and not kept.
+        """
+        self._start, self._visible, self._passing = start, visible, passing
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *unused: Any, **also_unused: Any
     ) -> tuple[Tensor, Tensor]:
         """Write one layer's fresh keys and values, each (batch, heads, fresh, head size); returns all visible ones."""
-        fresh = key_states.shape[2]
+        fresh = key_states.shape[2] - self._passing
         if layer_idx == len(self._layers):
             batch, heads, _, size = key_states.shape
             value_size = value_states.shape[3]
@@ -47,11 +51,15 @@ class KeyValueBuffer:
                 )
             )
         keys, values = self._layers[layer_idx]
-        keys[:, :, self._start : self._start + fresh] = key_states
-        values[:, :, self._start : self._start + fresh] = value_states
+        keys[:, :, self._start : self._start + fresh] = key_states[:, :, :fresh]
+        values[:, :, self._start : self._start + fresh] = value_states[:, :, :fresh]
         if fresh == self._visible:
             return key_states, value_states
-        return keys[:, :, : self._visible], values[:, :, : self._visible]
+        keys, values = keys[:, :, : self._visible], values[:, :, : self._visible]
+        if self._passing:
+            keys = torch.cat([keys, key_states[:, :, fresh:]], dim=2)
+            values = torch.cat([values, value_states[:, :, fresh:]], dim=2)
+        return keys, values
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """How many positions come before those of the next forward pass."""
@@ -63,4 +71,4 @@ class KeyValueBuffer:
 
     def get_mask_sizes(self, query_length: int, layer_idx: int = 0) -> tuple[int, int]:
         """Number of visible keys, and the index of the first."""
-        return self._visible, 0
+        return self._visible + self._passing, 0

@@ -1,0 +1,169 @@
+"""What stands between the loop and a model: a denoiser, and a session of it for each generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from ..schedulers.views import JUST_LOGITS, ModelView, Wants
+
+
+@runtime_checkable
+class Denoiser(Protocol):
+    """The small interface, all that `generate` needs of a model: logits, special tokens, blocks.
+
+    A denoiser that keeps something between steps, or that gives more than logits, has a method `session(request)`
+    instead, or as well, which takes a `SessionRequest` and returns a `DecodingSession`; only that is asked then.
+    """
+
+    mask_token_id: int | None
+    block_length: int | None
+
+    def window_logits(self, input_ids: Tensor, attention_mask: Tensor | None, start: int, stop: int) -> Tensor:
+        """Logits for positions `start` to `stop` (exclusive), aligned with the tokens there.
+
+        Args:
+            input_ids: (batch, length), long.
+            attention_mask: (batch, length), 1 for real tokens and 0 for padding; None where nothing is padded.
+
+        Returns:
+            (batch, stop - start, vocab), any float dtype.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What one generation tells a denoiser beforehand, so that it can decide what to keep between steps.
+
+    Attributes:
+        attention_mask: (batch, prompt + new), 1 for tokens and 0 for padding; None where nothing is padded.
+        prompt_length: tokens before the first generated position, padding included.
+        block_length: length of the blocks; the last may be shorter.
+        revises_blocks: whether finished blocks may still change, so that nothing of them may be kept.
+        cache: None keeps only what is exact; "prefix" and "dual" name the approximate caches of full attention.
+        mask_token_id: id of the mask token, for sessions that place more of them.
+        wants: what the scheduler reads of each look.
+    """
+
+    attention_mask: Tensor | None
+    prompt_length: int
+    block_length: int
+    revises_blocks: bool = False
+    cache: str | None = None
+    mask_token_id: int | None = None
+    wants: Wants = JUST_LOGITS
+
+
+@runtime_checkable
+class DecodingSession(Protocol):
+    """A denoiser during one generation; it may have a KV cache, and is thrown away afterwards.
+
+    One that has `window_logits(sequences, start, stop)`, which returns logits alone, in the place of `look` will do,
+    as long as the scheduler wants no more; `end_block` and `forget` may then be left out.
+    """
+
+    def look(self, sequences: Tensor, start: int, stop: int) -> ModelView:
+        """What the model says of positions `start` to `stop` (exclusive) of `sequences` (batch, prompt + new).
+
+        The view holds what the request's `wants` asks for, aligned with the tokens. Between two calls of `end_block`
+        only positions from `start` on have changed.
+        """
+        ...
+
+    def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
+        """Positions before `stop` are final (unless the request says that blocks are revised); keep what helps."""
+        ...
+
+    def forget(self) -> None:
+        """A callback has changed tokens, anywhere: what was kept may be wrong."""
+        ...
+
+
+class StatelessSession:
+    """Asks the denoiser afresh at every step.
+
+    Args:
+        denoiser: has a method `look(sequences, start, stop, request)`, as `ModelDenoiser` has.
+        request: what is known of the generation.
+    """
+
+    def __init__(self, denoiser: Any, request: SessionRequest) -> None:
+        self._denoiser, self._request = denoiser, request
+
+    def look(self, sequences: Tensor, start: int, stop: int) -> ModelView:
+        view: ModelView = self._denoiser.look(sequences, start, stop, self._request)
+        return view
+
+    def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
+        """Nothing is kept."""
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
+
+class LogitsSession:
+    """A session or denoiser of the small interface, which gives logits and nothing else, as a `DecodingSession`.
+
+    Args:
+        window_logits: from sequences, start and stop to logits.
+        session: whose `end_block` and `forget` are called, where it has them.
+    """
+
+    def __init__(self, window_logits: Callable[[Tensor, int, int], Tensor], session: Any = None) -> None:
+        self._window_logits = window_logits
+        self._end_block = getattr(session, "end_block", None)
+        self._forget = getattr(session, "forget", None)
+
+    def look(self, sequences: Tensor, start: int, stop: int) -> ModelView:
+        return ModelView(self._window_logits(sequences, start, stop))
+
+    def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
+        if self._end_block is not None:
+            self._end_block(sequences, start, stop)
+
+    def forget(self) -> None:
+        if self._forget is not None:
+            self._forget()
+
+
+def open_session(denoiser: Any, request: SessionRequest) -> DecodingSession:
+    """The denoiser's own session where it has a method `session(request)`, else one that keeps nothing.
+
+    Whatever has only the small interface is adapted here, and nowhere else.
+
+    Raises:
+        ValueError: an approximate cache is asked for, and the denoiser has no sessions of its own; or the scheduler
+            wants more than logits, and there is nothing but logits.
+    """
+    if not hasattr(denoiser, "session"):
+        if request.cache is not None:
+            raise no_cache(request.cache, denoiser)
+        _refuse_more_than_logits(request.wants, denoiser)
+        return LogitsSession(
+            lambda sequences, start, stop: denoiser.window_logits(sequences, request.attention_mask, start, stop)
+        )
+    session = denoiser.session(request)
+    if isinstance(session, DecodingSession):
+        return session
+    _refuse_more_than_logits(request.wants, session)
+    return LogitsSession(session.window_logits, session)
+
+
+def _refuse_more_than_logits(wants: Wants, giver: Any) -> None:
+    for name, wanted in (("shadow tokens", wants.shadow_logits), ("attentions", bool(wants.attentions))):
+        if wanted:
+            raise not_given(name, giver, "it gives logits alone")
+
+
+def not_given(name: str, giver: Any, reason: str) -> ValueError:
+    """The error for a scheduler that wants what `giver` does not have."""
+    return ValueError(f"{type(giver).__name__} has no {name}, which this scheduler needs: {reason}")
+
+
+def no_cache(cache: str, denoiser: Any) -> ValueError:
+    """The error for a cache that nobody fills."""
+    return ValueError(f"cache={cache!r}: {type(denoiser).__name__} has no KV cache; leave it None")
