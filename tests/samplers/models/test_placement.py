@@ -17,11 +17,17 @@ class Streaming(Exception):
     """Everything is decided, and the first parameter would be read."""
 
 
+def with_four_layers(family: str) -> dict[str, Any]:
+    """The tiny config of a family, which names the number of layers in its own way."""
+    config = TINY_CONFIGS[family]
+    return {**config, "n_layers" if "n_layers" in config else "num_hidden_layers": 4}
+
+
 def devices(
     folder: Path, family: str, room: dict[Any, int], monkeypatch: pytest.MonkeyPatch, dtype: str | None = None
 ) -> list[str]:
     """Where the parts of a tiny model with four layers go, on devices of so much room that need not be here."""
-    write_checkpoint(folder, {**TINY_CONFIGS[family], "num_hidden_layers": 4, "n_layers": 4})
+    write_checkpoint(folder, with_four_layers(family))
     found: list[str] = []
 
     def noted(files: Any, tensors: Any, model: Any, *, device_of: Any, **options: Any) -> None:
@@ -65,7 +71,7 @@ def test_what_fits_nowhere_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
 def test_room_is_counted_in_the_dtype_that_is_asked_for(
     dtype: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = write_checkpoint(tmp_path, {**TINY_CONFIGS["llada"], "num_hidden_layers": 4, "n_layers": 4})
+    folder = write_checkpoint(tmp_path, with_four_layers("llada"))
     weights = sum(parameter.numel() for parameter in models.load(folder).parameters())
     assert set(devices(tmp_path, "llada", {"cpu": weights * size * 11 // 10}, monkeypatch, dtype)) == {"cpu"}
     with pytest.raises(ValueError, match=f"does not fit into the memory of all devices .* in torch.{dtype}"):
