@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .rows import Row
 from .task_config import CATEGORIES, TaskConfig
 from .version import DATA_VERSION, HISTORY
 from .yaml_files import read_mapping
-
-if TYPE_CHECKING:
-    from .files import WrittenConfig
 
 TEMPLATE = Path(__file__).resolve().parent / "card.md"
 FACTS = TEMPLATE.with_name("card_facts.yaml")
@@ -27,7 +26,26 @@ ANSWER_TOKENS = TEMPLATE.with_name("answer_tokens.json")
 # What the front matter of every built card begins with; `writing` knows its own folders by it.
 TITLE = "pretty_name: ParallelBench"
 
-Written = Sequence[tuple[TaskConfig, "WrittenConfig"]]
+
+@dataclass(frozen=True, slots=True)
+class WrittenConfig:
+    """What was written of a config: split → path in the dataset, split → rows, and the first row.
+
+    `digest` is the SHA-256 over the canonical JSON lines of all splits in their order, whatever the format.
+    """
+
+    files: dict[str, str]
+    counts: dict[str, int]
+    digest: str
+    example: Row
+
+    @property
+    def count(self) -> int:
+        """The rows of all splits together."""
+        return sum(self.counts.values())
+
+
+Written = Sequence[tuple[TaskConfig, WrittenConfig]]
 
 
 def card_text(written: Written) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .configs import TaskConfig, config_names, task_info
+from .disk import write_atomically
 from .grammar import GrammarChecker
 from .rows import COLUMNS, Row, RowsRunOutError, build_rows, checksum
 from .unavailable import UnavailableError
@@ -46,9 +47,7 @@ def write_checksums(path: Path = CHECKSUMS) -> dict[str, dict[str, str]]:
         except UnavailableError:
             if config in before:
                 recorded[config] = before[config]
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, json.dumps(recorded, indent=2).encode() + b"\n")
     return recorded
 
 

@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from .card import WrittenConfig
 from .rows import Row, canonical_line, iterate_rows
 from .sft import sft_line
 from .task_config import TaskConfig
@@ -29,24 +30,6 @@ class Job:
     rows: int | None
     names: str
     file_format: str
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenConfig:
-    """What was written of a config: split → path in the dataset, split → rows, and the first row.
-
-    `digest` is the SHA-256 over the canonical JSON lines of all splits in their order, whatever the format.
-    """
-
-    files: dict[str, str]
-    counts: dict[str, int]
-    digest: str
-    example: Row
-
-    @property
-    def count(self) -> int:
-        """The rows of all splits together."""
-        return sum(self.counts.values())
 
 
 def write_config(job: Job, on_file: Callable[[str, str, int], None] | None = None) -> WrittenConfig:

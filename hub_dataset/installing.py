@@ -19,8 +19,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from .configs import TaskConfig, config_names, task_info
+from .disk import only_one_process
 from .unavailable import UnavailableError
-from .writing import build_dataset, clear_up, exchange
+from .writing import build_dataset, clear_up, exchange, refuse_pattern
 
 NAME = "parallelbench"
 # The folder in which `evaluate` looks for a metric that has no owner.
@@ -28,6 +29,8 @@ METRIC_NAME = f"evaluate-metric--{NAME}"
 METRIC = Path(__file__).resolve().parent.parent / "metrics" / NAME
 # The last part of every config's path in the cache of `datasets`, elsewhere a hash.
 COMMON_BUILD = "installed"
+# Seconds to wait for another install, which takes about a minute.
+WAIT = 600
 # Files of a metric folder that are for its Space and not for the module.
 NOT_MODULES = frozenset({"app", "tests"})
 
@@ -40,36 +43,42 @@ def install(
     configs: Sequence[str | TaskConfig] = (),
     *,
     metric: Path = METRIC,
-    on_config: Callable[[str], None] | None = None,
+    splits: Sequence[str] = ("test",),
+    rows: int | None = None,
+    on_config: Callable[[str, int], None] | None = None,
     on_skip: Callable[[str], None] | None = None,
 ) -> int:
     """Builds `configs` (all of them by default) and installs them and the metric; returns the number of rows.
 
+    `splits` and `rows` are those of `build_dataset`.
+
     Afterwards `datasets.load_dataset("parallelbench", config)` and `evaluate.load("parallelbench")` work from any
-    directory. A second install at the same time waits for the first; one that fails or is interrupted leaves what was
-    installed before. `on_config(config)` is called after each config. A config that cannot be built here is left out;
-    `on_skip(message)` is called for it. Raises ValueError for an unknown config, where nothing is left to install, or
-    for a folder that holds no metric, InstallError where `evaluate` cannot load it.
+    directory that has no folder `parallelbench`. A second install at the same time waits for the first; one that fails
+    or is interrupted leaves what was installed before. `on_config(config, rows)` is called after each config. A config
+    that cannot be built here is left out; `on_skip(message)` is called for it.
+
+    Raises ValueError for an unknown config, where nothing is left to install, for a folder that holds no metric or a
+    cache that `datasets` cannot read (`refuse_pattern`), InstallError where `evaluate` cannot load the metric.
     """
     tasks = [task_info(config) for config in configs or config_names()]
     modules = metric_modules(metric)
 
     import datasets
-    from filelock import FileLock
 
     data_cache = Path(datasets.config.HF_DATASETS_CACHE).expanduser()
+    refuse_pattern(data_cache.absolute())
     # The same folder as evaluate.config.HF_MODULES_CACHE, without the seconds that importing evaluate takes.
     module_cache = Path(datasets.config.HF_MODULES_CACHE).expanduser()
     data_cache.mkdir(parents=True, exist_ok=True)
     with (
-        FileLock(data_cache / f".{NAME}.lock"),
+        only_one_process(data_cache / f".{NAME}.lock", f"{data_cache}: another install is at work", wait_seconds=WAIT),
         _work_folder(data_cache) as folder,
         _work_folder(module_cache) as module_folder,
     ):
         # In a process of its own: only a new one can be told another folder for its modules. Meanwhile, here, the data.
         process = _start_metric_load(modules, module_folder)
         try:
-            rows = _load_dataset(tasks, folder, on_config, on_skip)
+            count = _load_dataset(tasks, folder, splits, rows, on_config, on_skip)
         except BaseException:
             process.kill()
             raise
@@ -82,7 +91,7 @@ def install(
         _make_package(metrics)
         _replace(module_folder / "evaluate_modules" / "metrics" / METRIC_NAME, metrics / METRIC_NAME)
         _replace(folder / "cache" / NAME, data_cache / NAME)
-    return rows
+    return count
 
 
 def metric_modules(folder: Path) -> dict[str, str]:
@@ -108,7 +117,9 @@ def metric_modules(folder: Path) -> dict[str, str]:
 def _load_dataset(
     tasks: Sequence[TaskConfig],
     folder: Path,
-    on_config: Callable[[str], None] | None,
+    splits: Sequence[str],
+    rows: int | None,
+    on_config: Callable[[str, int], None] | None,
     on_skip: Callable[[str], None] | None,
 ) -> int:
     """Loads all tasks into `folder/cache/parallelbench`, each from a directory of its own; returns the rows.
@@ -119,29 +130,29 @@ def _load_dataset(
     import datasets
 
     cache = folder / "cache"
-    rows = 0
+    total = 0
     with _quiet_progress():
         for task in tasks:
             source = folder / "source" / task.name / NAME
-            # The last one's message stands for all, should nothing be left.
-            last = task is tasks[-1] and not rows
+            count = 0
             try:
-                rows += build_dataset(source, [task], file_format="parquet", on_skip=on_skip)
+                count = build_dataset(source, [task], splits=splits, rows=rows, file_format="parquet", on_skip=on_skip)
             except UnavailableError:
-                if last:
+                # The last one's message stands for all, should nothing be left.
+                if task is tasks[-1] and not total:
                     raise
-                continue
-            finally:
-                if on_config is not None:
-                    on_config(task.name)
-            datasets.load_dataset_builder(str(source), task.name, cache_dir=str(cache)).download_and_prepare()
+            if on_config is not None:
+                on_config(task.name, count)
+            if count:
+                total += count
+                datasets.load_dataset_builder(str(source), task.name, cache_dir=str(cache)).download_and_prepare()
     # A common last part tells `datasets` that these are configs of one dataset, so that it asks for a name where none
     # is given. The builds' own last parts differ because their cards do.
     for build in cache.glob(f"{NAME}/*/*/*/"):
         build.rename(build.with_name(COMMON_BUILD))
     for leftover in cache.glob(f"{NAME}/*/*/*.lock"):
         leftover.unlink()
-    return rows
+    return total
 
 
 def _start_metric_load(modules: dict[str, str], folder: Path) -> subprocess.Popen[str]:

@@ -9,15 +9,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from .card import front_matter
+from .card import Written, front_matter
 from .rows import Row
-from .task_config import TaskConfig
-
-if TYPE_CHECKING:
-    from .files import WrittenConfig
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -32,7 +26,7 @@ def sft_line(row: Row) -> str:
     return _encode({"messages": sft_messages(row)})
 
 
-def sft_card_text(written: Sequence[tuple[TaskConfig, WrittenConfig]]) -> str:
+def sft_card_text(written: Written) -> str:
     """The card of a dataset in this form."""
     return front_matter(written) + _BODY
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .card import TITLE, card_text, configs_of_card
+from .card import TITLE, WrittenConfig, card_text, configs_of_card
 from .configs import SPLITS, TaskConfig, config_names, task_info
-from .files import FORMATS, Job, WrittenConfig, write_config
+from .disk import only_one_process
+from .files import FORMATS, Job, write_config
 from .rows import iterate_rows
 from .sft import sft_card_text
 from .unavailable import UnavailableError
@@ -72,7 +73,7 @@ def build_dataset(
         if possible := tuple(split for split in splits if split in task.splits):
             buildable.append((task, possible))
     if not buildable:
-        raise ValueError(f"nothing can be built: {'; '.join(skipped)}")
+        raise UnavailableError(f"nothing can be built: {'; '.join(skipped)}")
     with replacing(output) as new:
         jobs = [Job(new, task, possible, rows, names, file_format) for task, possible in buildable]
         written: dict[str, WrittenConfig] = {}
@@ -93,30 +94,24 @@ def build_dataset(
 def replacing(output: Path) -> Iterator[Path]:
     """Gives an empty directory to write; it takes the place of `output` when all went well, and vanishes otherwise.
 
-    Raises ValueError where `output` is no dataset built here (`refuse_foreign`) or another process is building it.
+    Raises ValueError where `output` is no dataset built here (`refuse_foreign`), cannot be read from where it is
+    (`refuse_pattern`), or another process is building it.
     """
-    from filelock import FileLock, Timeout
-
     output = output.resolve()
+    refuse_pattern(output)
     refuse_foreign(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     new, old = output.with_name(f".{output.name}.new"), output.with_name(f".{output.name}.old")
-    lock = FileLock(output.with_name(f".{output.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        # Where the lock's file cannot be made it times out, too; this says why.
-        Path(lock.lock_file).touch()
-        raise ValueError(f"{output} is being built by another process") from None
-    try:
-        clear_up(output, new, old)
-        new.mkdir()
-        yield new
-        exchange(output, new, old)
-    finally:
-        clear_up(output, new, old)
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
+    lock = output.with_name(f".{output.name}.lock")
+    with only_one_process(lock, f"{output} is being built by another process"):
+        try:
+            clear_up(output, new, old)
+            new.mkdir()
+            yield new
+            exchange(output, new, old)
+        finally:
+            clear_up(output, new, old)
+            lock.unlink(missing_ok=True)
 
 
 def in_order(tasks: Sequence[TaskConfig]) -> list[TaskConfig]:
@@ -124,6 +119,17 @@ def in_order(tasks: Sequence[TaskConfig]) -> list[TaskConfig]:
     places = {name: place for place, name in enumerate(config_names())}
     distinct = {task.name: task for task in tasks}
     return sorted(distinct.values(), key=lambda task: (places.get(task.name, len(places)), task.name))
+
+
+def refuse_pattern(path: Path) -> None:
+    """Raises ValueError for a path that `datasets` would not take as it is.
+
+    It puts what it looks for behind the path of a dataset or of its cache and takes the whole for a pattern, so that it
+    finds nothing, or also what lies in other folders; what follows `::` it takes for the archive around a file.
+    """
+    sign = next((sign for sign in ("*", "?", "[", "::") if sign in str(path)), None)
+    if sign is not None:
+        raise ValueError(f"{path}: `datasets` takes a path with {sign!r} for a pattern; use one without")
 
 
 def refuse_foreign(output: Path) -> None:

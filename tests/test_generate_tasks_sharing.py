@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 import generate_tasks
-from hub_dataset import build_rows
+from hub_dataset import build_rows, config_names, task_info
 from hub_dataset.showing import plain_text
 
 
@@ -55,6 +55,7 @@ def test_build_takes_generated_names_and_workers(tmp_path):
         (["build", "--workers", "0"], "Invalid value for '--workers'"),
         (["show", "waiting_line_cpy"], "Error: unknown task 'waiting_line_cpy'; did you mean 'waiting_line_copy'?"),
         (["show", "waiting_line_copy", "--rows", "101"], "Error: the test split of waiting_line_copy has 100 rows"),
+        (["install", "--rows", "5"], "Error: --rows 5 has no effect on test"),
         (["install", "nothing"], "Error: unknown task 'nothing'"),
         (["publish", "--dry-run", "--repo", "parallelbench"], "Error: 'parallelbench' is not the name of a repository"),
     ],
@@ -66,3 +67,20 @@ def test_wrong_input_is_one_line_with_exit_code_2(tmp_path, monkeypatch, argumen
     assert message in result.output
     assert "Traceback" not in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_without_a_task_says_how_many_that_makes(tmp_path, monkeypatch):
+    monkeypatch.setattr("hub_dataset.writing.build_dataset", lambda *arguments, **settings: 0)
+    tasks = [task_info(name) for name in config_names()]
+    trained = [task for task in tasks if "train" in task.splits]
+    output = ["--output", str(tmp_path / "new")]
+    result = invoke("build", "--split", "train", "--rows", "20000", *output)
+    assert result.stderr == f"no task is named: all {len(trained)} are built, {len(trained) * 20000:,} rows\n"
+    result = invoke("build", "--split", "train", "--split", "test", "--rows", "3", *output)
+    assert f"{len(trained) * 3 + sum(task.rows for task in tasks):,} rows" in result.stderr
+    assert (
+        invoke(
+            "build", "waiting_line_copy", "--split", "train", "--rows", "3", "--output", str(tmp_path / "new")
+        ).stderr
+        == ""
+    )

@@ -7,7 +7,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.store.runs import write_atomically
+from hub_dataset.disk import only_one_process, write_atomically
 
 from .batches import BatchMaker, BatchShape, Group, batches_ahead
 from .checkpoints import find_checkpoints, load_checkpoint, save_checkpoint, step_of
@@ -130,7 +130,7 @@ class Trainer:
         Raises:
             ValueError: another process trains into the same output directory, or the loss is no longer a number.
         """
-        with _only_one(self.output):
+        with only_one_process(self.output / "lock", f"{self.output}: another process is training into this directory"):
             # Another process may have gone on in the meantime.
             self._catch_up()
             cut_log(self.output / LOG, self.step)
@@ -305,19 +305,6 @@ def _optimizers(model: ReferenceModel, config: TrainingConfig) -> list[torch.opt
             fused=embedding.is_cuda,
         ),
     ]
-
-
-@contextmanager
-def _only_one(output: Path) -> Iterator[None]:
-    """Hold the lock of an output directory, which ends with the process however it ends."""
-    from filelock import FileLock, Timeout
-
-    try:
-        lock = FileLock(output / "lock", timeout=0).acquire()
-    except Timeout:
-        raise ValueError(f"{output}: another process is training into this directory") from None
-    with lock:
-        yield
 
 
 def export_checkpoint(output: Path, directory: Path) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import io
 import math
-import os
 import re
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.protocol.questions import Row, load_rows, resolve_tasks
 from benchmark.protocol.settings import SchedulerSetting, parse_specification
+from hub_dataset.disk import write_atomically
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -293,10 +293,4 @@ def _save(path: Path, title: str, head: Any, foot: Any, frames: list[Frame]) -> 
         recorder.print(render(frame, colours=colours))
     foot(recorder, frames[-1])
     text = _without_fonts(recorder.export_svg(title=title)) if colours else recorder.export_text()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_atomically(path, text.encode())

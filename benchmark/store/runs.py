@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeGuard
 from urllib.parse import quote
+
+from hub_dataset.disk import TEMPORARY, only_one_process
+from hub_dataset.disk import write_atomically as write_atomically
 
 FORMAT = 1
 SETTINGS = "settings.json"
@@ -16,7 +18,6 @@ PLOTS = "plots"
 SUMMARIES = ("summary.json", "summary.csv")
 LOCK = ".run.lock"
 REPORT_LOCK = ".report.lock"
-TEMPORARY = ".tmp"
 
 # A name longer than this (bytes) leaves no room for suffixes under the usual limit of 255.
 _LONGEST_NAME = 180
@@ -39,24 +40,6 @@ def file_name(label: str) -> str:
         # No name that stays whole is this long, so nothing else can have this one.
         name = f"{name[:_LONGEST_NAME]}~{digest}"
     return name
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to a temporary file beside `path`, bring it to disk, and rename it into place.
-
-    A process killed at any moment leaves either the old file or the new one, and at most a file ending in `.tmp`.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def model_names(settings: Mapping[str, Any]) -> list[str]:
@@ -89,19 +72,12 @@ class RunStore:
         Raises:
             ValueError: another process runs in this directory, or a file stands in its place.
         """
-        from filelock import FileLock, Timeout
-
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise ValueError(f"{self.directory} cannot be used for results: it is, or lies in, a file") from None
-        try:
-            lock = FileLock(self.directory / LOCK, timeout=0).acquire()
-        except Timeout:
-            raise ValueError(
-                f"{self.directory} is in use by another run; wait until it ends or choose another directory"
-            ) from None
-        with lock:
+        refusal = f"{self.directory} is in use by another run; wait until it ends or choose another directory"
+        with only_one_process(self.directory / LOCK, refusal):
             for leftover in [*self.directory.glob(f"{SETTINGS}.*{TEMPORARY}"), *self._files(SAMPLES, TEMPORARY)]:
                 leftover.unlink(missing_ok=True)
             yield self
@@ -109,9 +85,8 @@ class RunStore:
     @contextmanager
     def report_lock(self) -> Iterator["RunStore"]:
         """Wait until no other report is written here, and remove what a killed report left half-written."""
-        from filelock import FileLock
-
-        with FileLock(self.directory / REPORT_LOCK):
+        refusal = f"{self.directory}: another report is still being written here"
+        with only_one_process(self.directory / REPORT_LOCK, refusal, wait_seconds=600):
             for leftover in [*self.directory.glob(f"summary.*{TEMPORARY}"), *self._files(PLOTS, TEMPORARY)]:
                 leftover.unlink(missing_ok=True)
             yield self

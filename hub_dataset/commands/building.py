@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .shared import InputError, config_option, progress, selected_tasks
+from .shared import InputError, config_option, progress, refuse_idle_rows, rows_option, selected_tasks, splits_option
 
 OUTPUT = Path("build") / "parallelbench"
 
@@ -16,17 +16,8 @@ OUTPUT = Path("build") / "parallelbench"
 @click.option(
     "--task", "options", multiple=True, metavar="TASK", help="A task to build, like the arguments; repeatable."
 )
-@click.option(
-    "--split",
-    "splits",
-    multiple=True,
-    type=click.Choice(["test", "train", "validation"]),
-    show_default="test, with --format sft train",
-    help="A split to build; repeatable.",
-)
-@click.option(
-    "--rows", type=click.IntRange(min=1), help="Rows of train and validation per task; test has a fixed number."
-)
+@splits_option
+@rows_option
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -77,8 +68,7 @@ def build(
       python generate_tasks.py build --format sft --rows 20000 --names generated --workers 4 --output build/sft
     """
     splits = splits or (("train",) if file_format == "sft" else ("test",))
-    if rows is not None and set(splits) == {"test"}:
-        raise InputError(f"--rows {rows} has no effect on test, whose rows are fixed; add --split train or validation")
+    refuse_idle_rows(rows, splits)
     from ..writing import build_dataset
 
     selected = selected_tasks(tasks, options, config)
@@ -87,6 +77,10 @@ def build(
     if names == "generated" and set(splits) == {"test"}:
         raise InputError("--names generated has no effect on test, whose names are fixed; add --split train")
     output = output or (OUTPUT if config is None else OUTPUT.with_name(config.stem))
+    if rows is not None and not (tasks or options):
+        made = [(task, split) for task in selected for split in set(splits) if split in task.splits]
+        count = sum(task.rows if split == "test" else rows for task, split in made)
+        click.echo(f"no task is named: all {len({task for task, _ in made})} are built, {count:,} rows", err=True)
     files = len(selected) * len(set(splits))
     built: set[str] = set()
     left_out: list[str] = []

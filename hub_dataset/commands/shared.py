@@ -75,3 +75,20 @@ config_option = click.option(
     metavar="FILE",
     help="A YAML file with tasks of your own, which are then meant in place of the benchmark's.",
 )
+splits_option = click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    type=click.Choice(["test", "train", "validation"]),
+    show_default="test, with --format sft train",
+    help="A split to make; repeatable.",
+)
+rows_option = click.option(
+    "--rows", type=click.IntRange(min=1), help="Rows of train and validation per task; test has a fixed number."
+)
+
+
+def refuse_idle_rows(rows: int | None, splits: tuple[str, ...]) -> None:
+    """Raises InputError for a number of rows where only `test` is made."""
+    if rows is not None and set(splits) == {"test"}:
+        raise InputError(f"--rows {rows} has no effect on test, whose rows are fixed; add --split train or validation")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..installing import METRIC, NAME
-from .shared import config_option, progress, selected_tasks
+from .shared import config_option, progress, refuse_idle_rows, rows_option, selected_tasks, splits_option
 
 
 @click.command("import")
@@ -50,28 +50,43 @@ def import_data(source: str, output: Path, skip_unknown: bool) -> None:
 
 @click.command()
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
+@splits_option
+@rows_option
 @config_option
-def install(tasks: tuple[str, ...], config: Path | None) -> None:
-    """Install the dataset and the metric, so that both load by their bare name from any directory, also offline.
+def install(tasks: tuple[str, ...], splits: tuple[str, ...], rows: int | None, config: Path | None) -> None:
+    """Install the dataset and the metric, so that both load by their bare name, also offline.
 
-    Into the caches of datasets and evaluate (HF_HOME), in place of what was installed there before.
+    From any directory that has no folder called parallelbench, which would be loaded in their place. Into the caches of
+    datasets and evaluate (HF_HOME), in place of what was installed there before.
 
     \b
-    Example:
+    Examples:
       python generate_tasks.py install
       python -c "import datasets; print(datasets.load_dataset('parallelbench', 'waiting_line_copy'))"
+      python generate_tasks.py install --split test --split train --rows 2000
     """
+    splits = splits or ("test",)
+    refuse_idle_rows(rows, splits)
     from ..installing import install as install_all
 
     selected = selected_tasks(tasks, (), config)
     left_out: list[str] = []
+    built: set[str] = set()
     with progress("installing", len(selected)) as advance:
-        count = install_all(selected, metric=METRIC, on_config=lambda name: advance(), on_skip=left_out.append)
+
+        def count_config(name: str, rows: int) -> None:
+            advance()
+            if rows:
+                built.add(name)
+
+        count = install_all(
+            selected, metric=METRIC, splits=splits, rows=rows, on_config=count_config, on_skip=left_out.append
+        )
     for message in left_out:
         click.echo(message, err=True)
-    click.echo(
-        f"installed {count} rows, {len(selected) - len(left_out)} tasks, and the metric, both under the name {NAME}"
-    )
+    click.echo(f"installed {count} rows, {len(built)} tasks, and the metric, both under the name {NAME}")
+    if Path(NAME).is_dir():
+        click.echo(f"not here, though: load_dataset({NAME!r}) takes the folder {Path(NAME).resolve()} first", err=True)
 
 
 @click.command()

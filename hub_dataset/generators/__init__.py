@@ -1,7 +1,7 @@
 """The task types: what turns a config and a random stream into questions."""
 
+from ..task_config import TASK_TYPES, Generator, Question, TaskType
 from .arithmetic import CUMULATIVE_SUM, MATH_OP
-from .base import Generator, Question, TaskType
 from .domino import DOMINO
 from .latin_square import LATIN_SQUARE
 from .lists import LIST_TYPES
@@ -10,7 +10,7 @@ from .sudoku import SUDOKU
 from .texts import PARAPHRASE, SUMMARIZE
 from .words_to_sentence import WORDS_TO_SENTENCE
 
-TASK_TYPES: dict[str, TaskType] = {
+TASK_TYPES |= {
     **LIST_TYPES,
     "repeat": REPEAT,
     "domino": DOMINO,

@@ -11,13 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..randomness import Stream, draw_index
-from .base import MASK, Question, TaskType
-
-if TYPE_CHECKING:
-    from ..task_config import TaskConfig
+from ..task_config import MASK, Question, TaskConfig, TaskType
 
 # More digits would no longer be trivial.
 MOST_DIGITS = 9

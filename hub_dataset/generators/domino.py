@@ -9,14 +9,10 @@ that goes on from tiles already laid, loses nothing.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from ..randomness import Stream, draw_index, shuffled
-from .base import MASK, Question, TaskType
+from ..task_config import MASK, Question, TaskConfig, TaskType
 from .lists import format_list
-
-if TYPE_CHECKING:
-    from ..task_config import TaskConfig
 
 # The usual set: halves show 0 to 6, each of the 28 tiles is there once.
 HIGHEST = 6

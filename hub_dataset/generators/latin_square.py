@@ -5,13 +5,9 @@ from __future__ import annotations
 import string
 from functools import cache
 from itertools import permutations
-from typing import TYPE_CHECKING
 
 from ..randomness import Stream, draw_index
-from .base import MASK, Question, TaskType
-
-if TYPE_CHECKING:
-    from ..task_config import TaskConfig
+from ..task_config import MASK, Question, TaskConfig, TaskType
 
 SYMBOLS = string.ascii_uppercase + string.digits
 LARGEST = 4

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..randomness import Stream, draw_index, shuffled
-from .base import MASK, Question, TaskType
+from ..task_config import MASK, Question, TaskConfig, TaskType
 from .pools import ITEMS, Pool, pool_of
-
-if TYPE_CHECKING:
-    from ..task_config import TaskConfig
 
 # (draw, items, new item) -> (a right answer, the position asked for, if any). The new item is "" where none is needed.
 Operation = Callable[[Stream, list[str], str], tuple[list[str], int | None]]

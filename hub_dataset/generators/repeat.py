@@ -8,15 +8,11 @@ repetition a masked position is, which grows with the number of repetitions whil
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..randomness import Stream
-from .base import MASK, Question, TaskType
+from ..task_config import MASK, Question, TaskConfig, TaskType
 from .lists import format_list, pool_limits
 from .pools import Pool, pool_of
-
-if TYPE_CHECKING:
-    from ..task_config import TaskConfig
 
 
 @dataclass(frozen=True, slots=True)

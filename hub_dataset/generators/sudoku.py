@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 from ..randomness import Stream, draw_index
-from .base import MASK, Question, TaskType
+from ..task_config import MASK, Question, TaskConfig, TaskType
 from .latin_square import latin_squares
-
-if TYPE_CHECKING:
-    from ..task_config import TaskConfig
 
 SIZE = 4
 CELLS = SIZE * SIZE

@@ -8,19 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ..grammar import grammar_checker
 from ..hub_texts import hub_dialogues, hub_paraphrases
 from ..randomness import Stream, draw_index
 from ..sentences.dialogues import DialogueGrammar
 from ..sentences.paraphrases import ParaphraseGrammar
+from ..task_config import Question, TaskConfig, TaskType
 from ..text_files import Text, read_dialogues, read_paraphrases
 from ..text_sources import HubSet, TextFile
-from .base import Question, TaskType
-
-if TYPE_CHECKING:
-    from ..task_config import TaskConfig
 
 # So many made texts in a row of a wrong length mean that the config asks for one that the grammar does not have.
 MOST_REFUSED = 10_000

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..randomness import Stream, draw_index
 from ..sentences.sentences import MOST_WORDS, SentenceGrammar
+from ..task_config import Question, TaskConfig, TaskType
 from ..text_files import WordList, read_word_lists
 from ..text_sources import TextFile
-from .base import Question, TaskType
-
-if TYPE_CHECKING:
-    from ..task_config import TaskConfig
 
 # The share of training sentences that mention words of the source in a pattern. The others use their words, but the
 # grammar knows no more than its lexicon, and test may ask for a word of any kind.

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from hub_dataset.configs import config_names, task_info
-from hub_dataset.generators.base import TaskType
+from hub_dataset.generators import TaskType
 from hub_dataset.group_files import TASKS, read_group
 
 GOOD = """

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -142,3 +143,50 @@ def test_metric_that_does_not_load_leaves_the_caches_as_they_were(tmp_path, monk
         install([task_info(TASKS[0])], metric=tmp_path)
     left = {path.name for path in (tmp_path / "home").rglob("*")}
     assert left <= {"HF_DATASETS_CACHE", "HF_MODULES_CACHE", ".parallelbench.lock"}
+
+
+@pytest.mark.parametrize("sign", ["*", "?", "[", "::"])
+def test_cache_that_datasets_takes_for_a_pattern_is_refused_before_anything_is_written(tmp_path, monkeypatch, sign):
+    import datasets
+
+    cache = tmp_path / f"a{sign}b" / "datasets"
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
+    with pytest.raises(ValueError, match=re.escape(f"{cache}: `datasets` takes a path with {sign!r}")):
+        install(TASKS)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_train_is_installed_where_it_is_asked_for_and_a_folder_of_the_name_is_warned_of(tmp_path, changed):
+    home = tmp_path / "home"
+    (tmp_path / "elsewhere" / "parallelbench").mkdir(parents=True)
+    arguments = ["--split", "test", "--split", "train", "--rows", "5"]
+    result = changed.run("install", *arguments, env=environment(home, **OFFLINE), cwd=tmp_path / "elsewhere")
+    assert result.returncode == 0, result.stderr
+    assert f"installed {2 * ROWS + 10} rows, 2 tasks" in result.stdout
+    assert result.stderr.splitlines()[-1].endswith(f"takes the folder {tmp_path / 'elsewhere' / 'parallelbench'} first")
+    code = "import datasets; print({k: v.num_rows for k, v in datasets.load_dataset('parallelbench', %r).items()})"
+    rows = run_python(code % TASKS[0], environment(home, **OFFLINE), tmp_path)
+    assert rows.splitlines()[-1] == f"{{'test': {ROWS}, 'train': 5}}"
+
+
+def test_install_of_a_split_that_no_task_has_is_refused(tmp_path, monkeypatch):
+    import datasets
+
+    for name in ("HF_DATASETS_CACHE", "HF_MODULES_CACHE"):
+        monkeypatch.setattr(datasets.config, name, tmp_path / name)
+    with pytest.raises(ValueError, match="words_to_sentence_easy_n1 has a test split only"):
+        install(["words_to_sentence_easy_n1"], splits=["train"])
+
+
+@pytest.mark.slow
+def test_both_literal_calls_work_from_a_checkout_and_caches_with_odd_names(tmp_path):
+    folder = tmp_path / "a[x] ::*?ä"
+    folder.mkdir()
+    project = SmallProject(folder)
+    # `evaluate` takes a path as it is; `datasets` only where it is no pattern.
+    variables = {"HF_MODULES_CACHE": str(folder / "modules"), **OFFLINE}
+    home = tmp_path / "a] ä日 #%20~{a,b}:$'&!\\"
+    result = project.run("install", env=environment(home, **variables), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert literal_calls(home, tmp_path / "elsewhere", **variables) == [ROWS, FIRST, "waiting_line_copy", 100]

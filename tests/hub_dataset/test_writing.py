@@ -1,6 +1,7 @@
 """Tests of building a dataset directory: reproducible, replaced as a whole, and loadable."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -278,3 +279,27 @@ def test_place_where_nothing_can_be_made_is_not_said_to_be_in_use():
     with pytest.raises(OSError, match="No such file") as caught:
         build_dataset(Path("/proc/parallelbench"), ["waiting_line_copy"])
     assert caught.value.filename == "/proc/.parallelbench.lock"
+
+
+@pytest.mark.parametrize("sign", [*"] ä日#~:$'&!\\", "%20", "{a,b}"])
+def test_dataset_is_read_from_any_path_that_is_no_pattern(tmp_path, sign):
+    import datasets
+
+    output = tmp_path / f"a{sign}b" / "out"
+    build_dataset(output, ["waiting_line_copy"])
+    rows = datasets.load_dataset(str(output), "waiting_line_copy", split="test", cache_dir=str(tmp_path / "cache"))
+    assert rows.num_rows == 100
+
+
+@pytest.mark.parametrize("sign", ["*", "?", "[", "::"])
+def test_path_that_datasets_takes_for_a_pattern_is_refused_before_anything_is_written(tmp_path, monkeypatch, sign):
+    for output in (tmp_path / f"a{sign}b" / "out", tmp_path / f"out{sign}"):
+        with pytest.raises(ValueError, match=re.escape(f"{output}: `datasets` takes a path with {sign!r}")):
+            build_dataset(output, ["waiting_line_copy"])
+    assert list(tmp_path.iterdir()) == []
+    here = tmp_path / f"a{sign}b"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    with pytest.raises(ValueError, match=re.escape(repr(sign))):
+        build_dataset(Path("out"), ["waiting_line_copy"])
+    assert list(here.iterdir()) == []

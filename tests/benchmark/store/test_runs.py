@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from example_run import sample_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.store.runs import RunStore, file_name, write_atomically
+from benchmark.store.runs import RunStore, file_name
 
 KEY = ("ideal", "waiting_line_copy", "confidence(k=4)")
 MINIMAL = {"format": 1, "models": ["ideal"], "tasks": ["copy"], "schedulers": [{"name": "random", "label": "random"}]}
@@ -136,20 +135,6 @@ def test_no_rows_and_ids_given_twice_are_refused(store: RunStore) -> None:
         store.write_samples(*KEY, [])
     with pytest.raises(ValueError, match="twice"):
         store.write_samples(*KEY, [row, row])
-
-
-def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path, monkeypatch) -> None:
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def fail(descriptor: int) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 @given(st.lists(st.text(min_size=1, max_size=400), min_size=2, max_size=2, unique=True))
