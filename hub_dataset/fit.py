@@ -27,7 +27,11 @@ def token_counter(name_or_path: str) -> CountTokens:
     # The one thing asked of the samplers: they read every published tokenizer, those that bring code of their own, too.
     from samplers.models import load_tokenizer
 
-    tokenizer = load_tokenizer(name_or_path)
+    return counter_of(load_tokenizer(name_or_path))
+
+
+def counter_of(tokenizer: Any) -> CountTokens:
+    """Counts tokens as a tokenizer of transformers does, without special ones."""
     return lambda texts: [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
 
 
@@ -40,8 +44,8 @@ class Fit:
         max_new_tokens: the room that an answer and its end token have.
         least, mean, most: tokens of the column `answer`, without an end token.
         too_long: rows of which no right answer fits, so that no model can be right there.
-        without_end: other rows whose `answer` leaves no room for an end token, or is longer while another right
-            answer may fit.
+        without_end: other rows of which no right answer leaves room for an end token.
+        longer: rows whose `answer` with its end token does not fit, whether or not another right one does.
     """
 
     rows: int
@@ -51,32 +55,34 @@ class Fit:
     most: int
     too_long: int
     without_end: int
+    longer: int
 
     @property
     def best_score(self) -> float:
         """The best score in percent that is left for a model."""
         return 100 * (self.rows - self.too_long) / self.rows
 
-    @property
-    def new_tokens_for_all(self) -> int:
-        """New tokens that have room for each answer and its end token."""
-        return self.most + 1
-
-    def problem(self) -> str | None:
-        """What does not fit, as the end of a line that names task and tokenizer first; None where all fits."""
+    def limit(self) -> str | None:
+        """What a model cannot answer, as the end of a line that names it and the task; None where nothing stops it."""
         if not self.too_long and not self.without_end:
             return None
-        room = f"the longest answer takes {self.most} and an end token; {self.new_tokens_for_all} have room for all"
+        room = f"the longest takes {self.most} and an end token; {self.most + 1} new tokens have room for all"
+        unended = f"{self.without_end} of {self.rows} right answers leave no room for their end token"
         if not self.too_long:
-            return (
-                f"{self.without_end} of {self.rows} answers do not fit into {self.max_new_tokens} tokens with their "
-                f"end token: {room}"
-            )
-        more = f", and {self.without_end} more have no room for their end token" if self.without_end else ""
+            return f"{unended} in {self.max_new_tokens} new tokens; {room}"
         return (
-            f"{self.too_long} of {self.rows} answers do not fit into {self.max_new_tokens} tokens: at most "
-            f"{self.best_score:.3g} % can be right{more}; {room}"
+            f"{self.too_long} of {self.rows} right answers do not fit into {self.max_new_tokens} new tokens: at most "
+            f"{self.best_score:.3g} % can be right{f', and {unended}' if self.without_end else ''}; {room}"
         )
+
+    def problem(self) -> str | None:
+        """What is wrong with the data: its limit, or answers that do not fit while others that are as right may."""
+        if self.limit() is None and self.longer:
+            return (
+                f"{self.longer} of {self.rows} answers with their end token do not fit into {self.max_new_tokens} new "
+                f"tokens, though others that are right may; the longest takes {self.most} and an end token"
+            )
+        return self.limit()
 
 
 def answer_fit(rows: Sequence[Row], max_new_tokens: int, count_tokens: CountTokens) -> Fit:
@@ -91,15 +97,14 @@ def answer_fit(rows: Sequence[Row], max_new_tokens: int, count_tokens: CountToke
     looked at, of shuffles and squares one stands for the others. No text is too long: a shorter one may be as good.
     """
     lengths = count_tokens([row["answer"] for row in rows])
-    too_long = without_end = 0
+    too_long = without_end = longer = 0
     for row, length in zip(rows, lengths, strict=True):
-        if length + 1 <= max_new_tokens:
-            continue
-        if length > max_new_tokens and _is_too_long(row, max_new_tokens, count_tokens):
-            too_long += 1
-        else:
-            without_end += 1
-    return Fit(len(rows), max_new_tokens, min(lengths), fmean(lengths), max(lengths), too_long, without_end)
+        if length + 1 > max_new_tokens:
+            longer += 1
+            shortest = _shortest_answer(row, length, count_tokens)
+            too_long += shortest > max_new_tokens
+            without_end += shortest == max_new_tokens
+    return Fit(len(rows), max_new_tokens, min(lengths), fmean(lengths), max(lengths), too_long, without_end, longer)
 
 
 def fit_of_config(config: str | TaskConfig, count_tokens: CountTokens) -> tuple[str, str | None]:
@@ -121,13 +126,13 @@ def fit_of_config(config: str | TaskConfig, count_tokens: CountTokens) -> tuple[
     return line, fit.problem()
 
 
-def _is_too_long(row: Row, max_new_tokens: int, count_tokens: CountTokens) -> bool:
-    """Whether a row whose `answer` is longer than `max_new_tokens` has no shorter right answer that fits."""
+def _shortest_answer(row: Row, length: int, count_tokens: CountTokens) -> int:
+    """Tokens of the shortest right answer, given those of the column `answer`; 0 of texts, which may be short."""
     reference = json.loads(row["reference"])
     if reference["scorer"] in _TEXT_SCORERS:
-        return False
+        return 0
     others = [format_list(items) for items in _other_lists(reference)]
-    return not others or min(count_tokens(others)) > max_new_tokens
+    return min([length, *count_tokens(others)]) if others else length
 
 
 def _other_lists(reference: dict[str, Any]) -> Iterator[list[str]]:

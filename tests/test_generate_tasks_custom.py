@@ -184,7 +184,7 @@ def test_check_says_how_many_tokens_answers_take_and_which_do_not_fit(folder):
     assert [line.split(":")[0] for line in counted] == ["my_sums", "my_copy"]
     assert "an item takes" in counted[1]
     (problem,) = [line for line in result.stderr.splitlines() if line.startswith("my_copy")]
-    assert re.search(r"\d of 6 answers do not fit into 9 tokens: at most [\d.]+ % can be right", problem)
+    assert re.search(r"\d of 6 right answers do not fit into 9 new tokens: at most [\d.]+ % can be right", problem)
 
     (folder / "my_tasks.yaml").write_text(GOOD)
     result = invoke("check", "--config", "my_tasks.yaml", "--tokenizer", str(ROOT / "hub_model"))

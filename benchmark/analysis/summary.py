@@ -73,6 +73,8 @@ class Summary:
     complete on the task; `mean_oracles`, the mean of `oracles` over the tasks, has (model, family).
     `order_preference` has (model, task, scheduler). `lengths` has task → the length of each of its questions.
     `signatures` has name → what scores of text come from, more than one where not all settings say the same.
+    `best_scores` has (model, task) → the best score in percent that is left to a model of which not all right answers
+    fit into the new tokens, and `notices` a line each on what models can do in part only.
     `asked` is None where every model is run on every task; else it has the keys of `points` that are wanted.
     """
 
@@ -89,7 +91,13 @@ class Summary:
     order_preference: dict[tuple[str, str, str], float] = field(default_factory=dict)
     lengths: dict[str, list[int]] = field(default_factory=dict)
     signatures: dict[str, list[str]] = field(default_factory=dict)
+    best_scores: dict[tuple[str, str], float] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
     asked: frozenset[tuple[str, str, str]] | None = None
+
+    def best_mean(self, model: str) -> float:
+        """The best mean over the tasks that is left to a model, in percent."""
+        return sum(self.best_scores.get((model, task), 100.0) for task in self.tasks) / len(self.tasks)
 
     @property
     def labels(self) -> list[str]:
@@ -135,6 +143,12 @@ def summarise(store: RunStore | MergedRuns) -> Summary:
         models=model_names(settings),
         tasks=list(settings["tasks"]),
         families=group_families(settings["schedulers"]),
+        best_scores={
+            (model, task): best
+            for model, tasks in settings.get("best_scores", {}).items()
+            for task, best in tasks.items()
+        },
+        notices=list(settings.get("notices", ())),
         asked=store.keys if isinstance(store, MergedRuns) else None,
     )
     keys = summary.setting_keys()

@@ -107,6 +107,7 @@ def main(context: click.Context) -> None:
 @click.option("--compile", "compiled", is_flag=True, help="Compile models with torch.compile.")
 @click.option("--output", type=click.Path(), callback=_not_empty, help="Directory of the run; else one in results/.")
 @click.option("--fresh", is_flag=True, help="Start anew instead of going on with what is in the directory.")
+@click.option("--allow-unanswerable", is_flag=True, help="Run tasks, too, no right answer of which fits.")
 def run(
     models: tuple[str, ...],
     tasks: tuple[str, ...],
@@ -124,6 +125,7 @@ def run(
     compiled: bool,
     output: Path | None,
     fresh: bool,
+    allow_unanswerable: bool,
 ) -> None:
     """Run models x schedulers x tasks, then print the table and draw the trade-off.
 
@@ -155,6 +157,7 @@ def run(
         batch_size=batch_size,
         output=output,
         fresh=fresh,
+        allow_unanswerable=allow_unanswerable,
         results=RESULTS,
     )
 

@@ -38,13 +38,15 @@ def run_benchmark(
     batch_size: int | None,
     output: Path | None,
     fresh: bool,
+    allow_unanswerable: bool,
     results: Path,
 ) -> None:
     """Run what is not on disk yet, then print and write the report; see the command line's help for the arguments.
 
     Raises:
-        ValueError: something named does not exist, a model cannot do a task, or the directory holds another run or is
-            in use. Nothing is written then.
+        ValueError: something named does not exist, a model cannot do a task, no right answer of a task fits into the
+            new tokens though that is not allowed, or the directory holds another run or is in use. Nothing is written
+            then.
     """
     from benchmark.models import default_models, reference
     from benchmark.protocol.selection import select
@@ -69,9 +71,9 @@ def run_benchmark(
     token_counts = {task: max(settings.new_tokens(model, rows[task]) for model in loaded) for task in tasks}
     settings = replace(settings, schedulers=parse_schedulers(chosen.schedulers, token_counts, block_length))
     store = RunStore(output or results / settings.directory_name)
-    notices: list[str] = []
+    limits: dict[str, Any] = {}
     if not _holds_run(store, settings, fresh):
-        notices = _check_models(loaded, rows, settings)
+        limits = _check_models(loaded, rows, settings, allow_unanswerable)
     if not models and not reference.is_here():
         click.echo(f"the reference model is not here (no weights in {reference.DIRECTORY}); running the ideal model")
     with store.lock():
@@ -79,7 +81,7 @@ def run_benchmark(
         if not _holds_run(store, settings, fresh):
             if fresh:
                 store.clear()
-            entry = {**settings.as_dict(), "format": 1, "versions": _versions(), "notices": notices, "devices": {}}
+            entry = {**settings.as_dict(), "format": 1, "versions": _versions(), **limits, "devices": {}}
             store.write_settings(entry)
         _run_missing(store, settings, rows, loaded, batch_size)
     show_report(store.directory)
@@ -126,18 +128,38 @@ def _checksums(rows: dict[str, list[Row]]) -> dict[str, str]:
     return {task: hub_dataset.checksum(rows[task]) for task in rows}
 
 
-def _check_models(models: list[BenchmarkModel], rows: dict[str, list[Row]], settings: RunSettings) -> list[str]:
-    """Lines on what models can do in part only."""
-    notices = []
+def _check_models(
+    models: list[BenchmarkModel], rows: dict[str, list[Row]], settings: RunSettings, allow_unanswerable: bool
+) -> dict[str, Any]:
+    """What models can do in part only: lines on it, and the best scores that are left where they are below 100.
+
+    Raises:
+        ValueError: a model cannot do a task, or no right answer of one fits and `allow_unanswerable` is false.
+    """
+    from hub_dataset.fit import answer_fit
+
+    notices: list[str] = []
+    best_scores: dict[str, dict[str, float]] = {}
     for model in models:
-        for task in rows:
+        for task, asked in rows.items():
+            new_tokens = settings.new_tokens(model, asked)
             try:
-                notice = model.check_task(rows[task], settings.new_tokens(model, rows[task]))
+                notice = model.check_task(asked, new_tokens)
             except ValueError as error:
                 raise ValueError(f"{model.name} on {task}: {error}") from error
             if notice is not None:
                 notices.append(f"{model.name} on {task}: {notice}")
-    return notices
+            count_tokens = model.token_counter()
+            if count_tokens is None:
+                continue
+            fit = answer_fit(asked, new_tokens, count_tokens)
+            if fit.too_long == fit.rows and not allow_unanswerable:
+                raise ValueError(f"{model.name} on {task}: {fit.limit()}; --allow-unanswerable runs it all the same")
+            if fit.limit() is not None:
+                notices.append(f"{model.name} on {task}: {fit.limit()}")
+            if fit.too_long:
+                best_scores.setdefault(model.name, {})[task] = fit.best_score
+    return {"notices": notices, "best_scores": best_scores}
 
 
 def _holds_run(store: RunStore, settings: RunSettings, fresh: bool) -> bool:

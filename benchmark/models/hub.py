@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.protocol.questions import Row
+
+if TYPE_CHECKING:
+    from hub_dataset.fit import CountTokens
 
 from .interface import ModelOptions, TaskModel
 from .memory import automatic_batch_size, is_out_of_memory
@@ -104,9 +107,8 @@ class HubModel:
             entry["compiled"] = True
         return entry
 
-    def check_task(self, rows: Sequence[Row], max_new_tokens: int) -> str | None:
-        """Refuse prompts that do not fit into the context; say how many right answers cannot come out."""
-        from benchmark.ideal import is_enumerable
+    def check_task(self, rows: Sequence[Row], max_new_tokens: int) -> None:
+        """Refuse prompts that do not fit into the context, and weights that cannot be built."""
         from benchmark.models.prompts import tokenize_prompts
 
         context = self._number(_CONTEXT_KEYS)
@@ -123,18 +125,12 @@ class HubModel:
                 f"the longest prompt takes {longest} tokens, with {max_new_tokens} new ones "
                 f"{longest + max_new_tokens}; the model's context is {context} tokens"
             )
-        # Of texts the answer column is one of many right ones.
-        listed = [row["answer"] for row in rows if is_enumerable(row["reference"])]
-        if not listed:
-            return None
-        lengths = [len(ids) for ids in self.tokenizer(listed, add_special_tokens=False)["input_ids"]]
-        too_long = sum(length > max_new_tokens for length in lengths)
-        if not too_long:
-            return None
-        return (
-            f"{too_long} of {len(rows)} right answers take more than the {max_new_tokens} new tokens, the longest "
-            f"{max(lengths)}; --max-new-tokens {max(lengths)} has room for all"
-        )
+
+    def token_counter(self) -> CountTokens:
+        """Counts as its tokenizer does, without special tokens."""
+        from hub_dataset.fit import counter_of
+
+        return counter_of(self.tokenizer)
 
     def for_task(self, rows: Sequence[Row], max_new_tokens: int) -> TaskModel:
         """The model itself, loaded by the first call."""

@@ -60,6 +60,9 @@ class IdealModel:
             )
         return None
 
+    def token_counter(self) -> None:
+        """None: the task's rows decide on its tokens, and what does not fit is refused with them."""
+
     def for_task(self, rows: Sequence[Row], max_new_tokens: int) -> TaskModel:
         """The exact denoiser of these rows."""
         from benchmark.ideal import BorrowedTokenizer, ExactDenoiser, build_tokenizer

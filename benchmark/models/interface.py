@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmark.protocol.questions import Row
+
+if TYPE_CHECKING:
+    from hub_dataset.fit import CountTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,10 @@ class BenchmarkModel(Protocol):
 
         Told from the rows, in little time.
         """
+        ...
+
+    def token_counter(self) -> CountTokens | None:
+        """Counts the tokens of answers as this model writes them; None where `check_task` sees to it that they fit."""
         ...
 
     def for_task(self, rows: Sequence[Row], max_new_tokens: int) -> TaskModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,11 +60,12 @@ def write_plots(summary: Summary, directory: Path) -> list[Path]:
                 save(theory_plot_path(task))
         drawn = [(task, curves) for task in summary.tasks if (curves := _task_curves(summary, task))]
         for task, curves in drawn:
-            _draw_single(figure, summary, curves, task)
+            _draw_single(figure, summary, curves, task, best=_best_scores(summary, task))
             save(plot_path(task))
         if mean := _mean_curves(summary):
             title = f"Mean over {len(summary.tasks)} task{'' if len(summary.tasks) == 1 else 's'}"
-            _draw_single(figure, summary, mean, title, mark_speeds=True)
+            best = {model: summary.best_mean(model) for model in summary.models}
+            _draw_single(figure, summary, mean, title, best=best, mark_speeds=True)
             save("mean.png")
         if drawn:
             _draw_overview(figure, summary, drawn)
@@ -119,7 +120,19 @@ def _curves(summary: Summary, find: Callable[[str, str], Point | None]) -> Curve
     return curves
 
 
-def _draw_single(figure: Figure, summary: Summary, curves: Curves, title: str, *, mark_speeds: bool = False) -> None:
+def _best_scores(summary: Summary, task: str) -> dict[str, float]:
+    return {model: summary.best_scores.get((model, task), 100.0) for model in summary.models}
+
+
+def _draw_single(
+    figure: Figure,
+    summary: Summary,
+    curves: Curves,
+    title: str,
+    *,
+    best: Mapping[str, float],
+    mark_speeds: bool = False,
+) -> None:
     # With several models the legend names them, and the speeds of each stand in the tables.
     speeds = mark_speeds and len(summary.models) == 1
     handles = legend_handles(summary, curves, speeds=speeds)
@@ -132,6 +145,7 @@ def _draw_single(figure: Figure, summary: Summary, curves: Curves, title: str, *
     axes = figure.add_axes((0.675 / width, 0.57 / height, 5.58 / width, 1 - 1.0 / height))
     _draw_curves(axes, summary, curves, marker_size=6.0, intervals=True)
     _label_settings(axes, summary, curves)
+    _mark_best(axes, summary, best, named=True)
     axes.set_title(title, fontsize=12)
     axes.set_xlabel("tokens per step (mean over samples, log scale)")
     is_text = all(point.is_of_text for _, _, points in curves for _, point in points)
@@ -223,6 +237,25 @@ def _label_settings(axes: Axes, summary: Summary, curves: Curves) -> None:
             )
 
 
+def _mark_best(axes: Axes, summary: Summary, best: Mapping[str, float], *, named: bool) -> None:
+    """A thin line in a model's style at the best score that is left to it, where right answers do not fit."""
+    for number, model in enumerate(summary.models):
+        if best[model] >= 100:
+            continue
+        style = LINE_STYLES[number % len(LINE_STYLES)]
+        axes.axhline(best[model], color="#444444", linestyle=style, linewidth=0.6, zorder=1.5)
+        if named:
+            axes.annotate(
+                "the rest does not fit",
+                (0.0, best[model]),
+                xycoords=("axes fraction", "data"),
+                xytext=(3, 2),
+                textcoords="offset points",
+                fontsize=7,
+                color="#444444",
+            )
+
+
 def _mark_speeds(axes: Axes, summary: Summary) -> None:
     """Dotted lines at the scores of PBx, and a bar in a method's colour where PBx lies on them."""
     for score in PB_SCORES:
@@ -261,6 +294,7 @@ def _draw_overview(figure: Figure, summary: Summary, drawn: list[tuple[str, Curv
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, (task, curves) in zip(grid.flat, drawn, strict=False):
         _draw_curves(axes, summary, curves, marker_size=4.0, intervals=False)
+        _mark_best(axes, summary, _best_scores(summary, task), named=False)
         axes.set_title(task, fontsize=9)
         axes.tick_params(labelsize=8)
     for axes in list(grid.flat)[len(drawn) :]:

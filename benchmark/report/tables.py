@@ -199,8 +199,11 @@ def mean_tables(summary: Summary) -> list[Table]:
 
 
 def notes(summary: Summary) -> list[str]:
-    """What stands below the tables, a line each: the oracle, what PBx means, and what scores of text come from."""
-    lines = []
+    """What stands below the tables, a line each.
+
+    What models could do in part only, the oracle, what PBx means, and what scores of text come from.
+    """
+    lines = list(summary.notices)
     for (model, name), best in summary.mean_oracles.items():
         method = f"{name}, {model}" if len(summary.models) > 1 else name
         reached = f"{best.score:.1f} at {best.tokens_per_step:.2f} tokens/step"

@@ -111,6 +111,10 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "tasks": summary.tasks,
         **({"runs": summary.settings["runs"]} if summary.asked is not None else {}),
         "signatures": summary.signatures,
+        "best_scores": [
+            {"model": model, "task": task, "best": _rounded(best)}
+            for (model, task), best in summary.best_scores.items()
+        ],
         "schedulers": [_scheduler_json(summary, label) for label in summary.labels],
         "results": [
             {

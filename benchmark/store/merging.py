@@ -73,7 +73,17 @@ class MergedRuns:
                 for label, entry in schedulers.items()
             ],
             "runs": [run.directory.name for run in self._runs],
+            "notices": list(dict.fromkeys(line for settings in self._settings for line in settings.get("notices", ()))),
+            "best_scores": self._best_scores(),
         }
+
+    def _best_scores(self) -> dict[str, dict[str, float]]:
+        """Model → task → the best score that is left; runs agree on it, as they do on questions and new tokens."""
+        best: dict[str, dict[str, float]] = {}
+        for settings in self._settings:
+            for model, tasks in settings.get("best_scores", {}).items():
+                best.setdefault(model, {}).update(tasks)
+        return best
 
     def find_samples(self, model: str, task: str, label: str) -> list[dict[str, Any]] | None:
         """The samples of one setting, or None where every run that has it lacks them.

@@ -33,6 +33,7 @@ pytestmark = [*on_a_gpu, pytest.mark.skipif(not has_room, reason="the GPU is too
 # Nothing is surer than that with random weights: a few tokens of each step are.
 THREE = ["--scheduler", "confidence:k=4", "--scheduler", "threshold:threshold=0.001", "--scheduler", "remdm:k=4"]
 RUN = ["--device", DEVICE, "--dtype", "bfloat16", "--task", "waiting_line_shuffle", "--max-new-tokens", "32"]
+RUN += ["--allow-unanswerable"]
 ROWS = "64"
 #: Bytes, too few for so many rows: the logits alone are a third of it, and their float32 copies more than all.
 LEFT = 1400 << 20

@@ -33,7 +33,7 @@ pytestmark = [
 
 FIRST, SECOND = ("cpu", "cpu") if REHEARSED else ("cuda:0", "cuda:1")
 RUN = ["--task", "waiting_line_shuffle", "--scheduler", "confidence:k=4", "--scheduler", "remdm:k=4"]
-RUN += ["--max-new-tokens", "32", "--samples", "32"]
+RUN += ["--max-new-tokens", "32", "--allow-unanswerable", "--samples", "32"]
 
 
 def places(model: Any) -> set[str]:

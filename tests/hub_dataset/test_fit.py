@@ -82,15 +82,16 @@ def test_letters_of_case_studies_are_tokens_of_their_own_in_the_form(config):
 def test_rows_are_counted_as_the_room_for_answer_and_end_token_says():
     rows = [row("12345678", scorer="list_match"), row("1234567", scorer="list_match"), row("123", scorer="list_match")]
     fit = answer_fit(rows, 7, characters)
-    assert (fit.rows, fit.too_long, fit.without_end) == (3, 1, 1)
-    assert (fit.least, fit.mean, fit.most, fit.new_tokens_for_all) == (3, 6, 8, 9)
+    assert (fit.rows, fit.too_long, fit.without_end, fit.longer) == (3, 1, 1, 2)
+    assert (fit.least, fit.mean, fit.most) == (3, 6, 8)
     assert fit.best_score == pytest.approx(200 / 3)
-    assert "1 of 3 answers do not fit into 7 tokens: at most 66.7 % can be right" in fit.problem()
-    assert "1 more" in fit.problem()
+    assert "1 of 3 right answers do not fit into 7 new tokens: at most 66.7 % can be right" in fit.limit()
+    assert "1 of 3 right answers leave no room for their end token" in fit.limit()
+    assert fit.problem() == fit.limit()
     assert answer_fit(rows, 9, characters).problem() is None
     tight = answer_fit(rows, 8, characters)
-    assert (tight.too_long, tight.best_score) == (0, 100)
-    assert "with their end token" in tight.problem()
+    assert (tight.too_long, tight.without_end, tight.best_score) == (0, 1, 100)
+    assert tight.limit().startswith("1 of 3 right answers leave no room for their end token in 8 new tokens")
 
 
 @pytest.mark.parametrize(
@@ -102,16 +103,20 @@ def test_rows_are_counted_as_the_room_for_answer_and_end_token_says():
 )
 def test_a_question_is_too_long_only_if_every_right_answer_is(answer, reference):
     other = {"list_remove": ["b", "a"], "list_replace": ["z", "b"]}[reference["scorer"]]
+    rows = [row(format_list(answer), **reference)]
     room = len(format_list(other))
-    fits = answer_fit([row(format_list(answer), **reference)], room, characters)
-    assert (fits.too_long, fits.without_end) == (0, 1)
-    tight = answer_fit([row(format_list(answer), **reference)], room - 1, characters)
+    fits = answer_fit(rows, room + 1, characters)
+    assert (fits.too_long, fits.without_end, fits.longer, fits.limit()) == (0, 0, 1, None)
+    assert "others that are right may" in fits.problem()
+    assert answer_fit(rows, room, characters).without_end == 1
+    tight = answer_fit(rows, room - 1, characters)
     assert (tight.too_long, tight.best_score) == (1, 0)
 
 
 def test_no_text_is_too_long_as_a_shorter_one_may_be_right():
     fit = answer_fit([row("a long summary", scorer="summary", summary="a long summary")], 5, characters)
-    assert (fit.too_long, fit.without_end, fit.best_score) == (0, 1, 100)
+    assert (fit.too_long, fit.without_end, fit.longer, fit.best_score, fit.limit()) == (0, 0, 1, 100, None)
+    assert "1 of 1 answers" in fit.problem()
 
 
 @given(st.lists(st.text(min_size=1), min_size=1), st.integers(1, 12))
@@ -120,7 +125,7 @@ def test_more_room_never_makes_it_worse(answers, room):
     small, large = (answer_fit(rows, size, characters) for size in (room, room + 1))
     assert small.too_long >= large.too_long
     assert small.too_long + small.without_end >= large.too_long + large.without_end
-    assert answer_fit(rows, small.new_tokens_for_all, characters).problem() is None
+    assert answer_fit(rows, small.most + 1, characters).problem() is None
 
 
 def test_the_shipped_tokenizer_counts_a_list_of_letters():

@@ -111,7 +111,18 @@ def test_every_option_of_run_says_what_it_does() -> None:
     options = [parameter for parameter in main.commands["run"].params if isinstance(parameter, click.Option)]
     assert {option.name for option in options} == {
         *("models", "tasks", "schedulers", "samples", "block_length", "max_new_tokens", "temperature"),
-        *("seed", "batch_size", "output", "fresh", "full", "dtype", "device", "revision", "compiled"),
+        *(
+            "seed",
+            "batch_size",
+            "output",
+            "fresh",
+            "allow_unanswerable",
+            "full",
+            "dtype",
+            "device",
+            "revision",
+            "compiled",
+        ),
     }
     assert all(option.help for option in options)
 
@@ -244,18 +255,31 @@ def test_run_hands_over_what_was_written(monkeypatch: pytest.MonkeyPatch) -> Non
     assert call("run").exit_code == 0
     line = "run --model ideal --model ideal --task a --task b/* --scheduler random:k=4 --scheduler entropy --samples 5"
     line += " --block-length 8 --max-new-tokens 40 --temperature 0 --seed -3 --batch-size 7 --output there --fresh"
-    line += " --full --dtype bfloat16 --device cuda:1 --revision v1 --compile"
+    line += " --full --dtype bfloat16 --device cuda:1 --revision v1 --compile --allow-unanswerable"
     assert call(*line.split()).exit_code == 0
     assert seen == [
         {
             **{"models": [], "task_patterns": [], "specifications": [], "samples": None, "block_length": None},
             **{"max_new_tokens": None, "temperature": None, "seed": 0, "batch_size": None, "output": None},
-            **{"fresh": False, "results": Path("results"), "full": False, "options": ModelOptions()},
+            **{
+                "fresh": False,
+                "allow_unanswerable": False,
+                "results": Path("results"),
+                "full": False,
+                "options": ModelOptions(),
+            },
         },
         {
             **{"models": ["ideal"], "task_patterns": ["a", "b/*"], "specifications": ["random:k=4", "entropy"]},
             **{"samples": 5, "block_length": 8, "max_new_tokens": 40, "temperature": 0.0, "seed": -3},
-            **{"batch_size": 7, "output": Path("there"), "fresh": True, "results": Path("results"), "full": True},
+            **{
+                "batch_size": 7,
+                "output": Path("there"),
+                "fresh": True,
+                "allow_unanswerable": True,
+                "results": Path("results"),
+                "full": True,
+            },
             "options": ModelOptions("bfloat16", "cuda:1", "v1", compile=True),
         },
     ]

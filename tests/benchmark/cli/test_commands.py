@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, Any] = {
     "batch_size": None,
     "output": None,
     "fresh": False,
+    "allow_unanswerable": False,
     "results": Path("results"),
 }
 

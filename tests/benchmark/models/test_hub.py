@@ -14,12 +14,16 @@ from support import FULL, call
 from tiny_models import copy_golden, questions, save_bert, save_reference, save_tokenizer
 
 from benchmark.models import HubModel, ModelOptions, load_model
+from benchmark.report.tables import notes
+from benchmark.report.writing import write_report
 from benchmark.store.runs import RunStore
 
 pytestmark = pytest.mark.usefixtures("elsewhere", "without_report")
 
 THREE = ["--scheduler", "confidence:k=8", "--scheduler", "threshold:threshold=0.9", "--scheduler", "remdm:k=8"]
 SMALL = [*THREE, "--task", "waiting_line_shuffle", "--samples", "3"]
+# Tokenizers of tiny models have a token for each letter.
+NO_ROOM = ["--max-new-tokens", "24", "--allow-unanswerable"]
 GOLDEN = FULL / "checkpoints"
 
 
@@ -43,7 +47,7 @@ def samples(directory: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", ["bert", "reference"])
 def test_a_directory_is_run_and_recorded(kind: str, request: pytest.FixtureRequest) -> None:
     directory = str(request.getfixturevalue(kind))
-    result = call("run", "--model", directory, *SMALL, "--output", "run", "--max-new-tokens", "24")
+    result = call("run", "--model", directory, *SMALL, "--output", "run", *NO_ROOM)
     assert result.exit_code == 0, result.output
     assert "tokens/s each with up to 3 rows at a time; 3 of 3 settings are on disk" in result.stdout
     store = RunStore("run")
@@ -60,7 +64,7 @@ def test_a_directory_is_run_and_recorded(kind: str, request: pytest.FixtureReque
 @pytest.mark.parametrize("family", ["llada_a", "dream_a", "sdar_a", "fastdllm_v2_a", "llada2_a", "llada_moe_a"])
 def test_every_family_is_run(family: str, elsewhere: Path) -> None:
     copy_golden(GOLDEN / family, elsewhere / family)
-    result = call("run", "--model", family, *SMALL, "--output", "run", "--max-new-tokens", "16", "--samples", "2")
+    result = call("run", "--model", family, *SMALL, "--output", "run", "--samples", "2", *NO_ROOM)
     assert result.exit_code == 0, result.output
     assert len(samples(Path("run"))) == 3
 
@@ -69,7 +73,7 @@ def test_every_family_is_run(family: str, elsewhere: Path) -> None:
 def test_the_batch_size_changes_no_answer(kind: str, request: pytest.FixtureRequest) -> None:
     directory = str(request.getfixturevalue(kind))
     for size in ("1", "2", "auto"):
-        arguments = ["--max-new-tokens", "24", "--batch-size", size, "--output", size]
+        arguments = [*NO_ROOM, "--batch-size", size, "--output", size]
         assert call("run", "--model", directory, *SMALL, *arguments).exit_code == 0
     assert samples(Path("1")) == samples(Path("2")) == samples(Path("auto"))
     assert len(samples(Path("1"))) == 3
@@ -105,11 +109,33 @@ def test_a_model_can_ask_for_longer_answers(elsewhere: Path) -> None:
     assert {row["num_tokens"] for row in store.read_samples("model", "waiting_line_shuffle", "remdm(k=8)")} == {40}
 
 
-def test_answers_that_do_not_fit_are_said_and_recorded(bert: Path) -> None:
-    result = call("run", "--model", str(bert), *SMALL, "--output", "run", "--max-new-tokens", "8")
+def test_answers_that_do_not_fit_are_said_recorded_and_reported(bert: Path) -> None:
+    tokens = HubModel(str(bert), ModelOptions()).token_counter()([row["answer"] for row in questions()[:3]])
+    room = sorted(tokens)[0] + 1
+    lost = sum(count > room for count in tokens)
+    assert 0 < lost < len(tokens)
+    result = call("run", "--model", str(bert), *SMALL, "--output", "run", "--max-new-tokens", str(room))
     assert result.exit_code == 0, result.output
-    assert "3 of 3 right answers take more than the 8 new tokens, the longest " in result.stdout
-    assert len(RunStore("run").read_settings()["notices"]) == 1
+    said = f"{lost} of 3 right answers do not fit into {room} new tokens: at most"
+    assert said in " ".join(result.stdout.split())
+    settings = RunStore("run").read_settings()
+    (notice,) = settings["notices"]
+    assert notice.startswith(f"{bert} on waiting_line_shuffle: {said}")
+    assert settings["best_scores"] == {str(bert): {"waiting_line_shuffle": pytest.approx(100 * (3 - lost) / 3)}}
+    assert notes(write_report("run").summary)[0] == notice
+    (reported,) = json.loads(Path("run", "summary.json").read_text())["best_scores"]
+    assert (reported["task"], round(reported["best"])) == ("waiting_line_shuffle", round(100 * (3 - lost) / 3))
+
+
+def test_a_run_in_which_no_answer_fits_is_refused_unless_it_is_meant(bert: Path) -> None:
+    arguments = ("run", "--model", str(bert), *SMALL, "--output", "run", "--max-new-tokens", "2")
+    result = call(*arguments)
+    assert_one_line(result, "3 of 3 right answers do not fit into 2 new tokens: at most 0 % can be right")
+    assert "--allow-unanswerable" in result.stderr
+    assert not Path("run").exists()
+    result = call(*arguments, "--allow-unanswerable")
+    assert result.exit_code == 0, result.output
+    assert RunStore("run").read_settings()["best_scores"] == {str(bert): {"waiting_line_shuffle": 0}}
 
 
 def test_the_device_of_a_later_sitting_is_added(reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:

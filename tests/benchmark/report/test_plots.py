@@ -152,3 +152,17 @@ def test_importing_the_report_loads_neither_matplotlib_nor_rich() -> None:
     )
     root = Path(__file__).resolve().parents[3]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_a_thin_line_marks_the_best_score_that_is_left(tmp_path: Path, drawn_axes) -> None:
+    store = write_run(tmp_path, SMALL, ["copy", "sort"], models=("one", "other"))
+    store.write_settings({**store.read_settings(), "best_scores": {"other": {"copy": 60.0}}})
+    write_plots(summarise(store), tmp_path)
+    copy, sort, mean, overview = drawn_axes
+
+    def thin_lines(figure: dict) -> list[float]:
+        return [line.get_ydata()[0] for line in figure["lines"] if line.get_linewidth() == 0.6]
+
+    assert [thin_lines(figure) for figure in (copy, sort, mean, overview)] == [[60.0], [], [80.0], [60.0]]
+    assert copy["texts"].count("the rest does not fit") == 1
+    assert "the rest does not fit" not in sort["texts"] + overview["texts"]

@@ -15,9 +15,10 @@ from rich.console import Console
 
 from benchmark.analysis.summary import summarise
 from benchmark.cli import main
+from benchmark.report.tables import notes
 from benchmark.report.writing import Report, write_report
 from benchmark.store.merging import MergedRuns
-from benchmark.store.runs import RunStore
+from benchmark.store.runs import RunStore, model_names
 
 SMALL = [
     *(scheduler("random", "k", k) for k in (1, 4)),
@@ -264,3 +265,16 @@ def test_the_command_line_reports_several_runs(runs: list[Path], tmp_path: Path)
     assert alone.exit_code == 0
     assert (tmp_path / "elsewhere" / "summary.csv").exists()
     assert not (runs[0] / "summary.csv").exists()
+
+
+def test_what_models_cannot_answer_stands_in_the_report_of_several_runs(runs: list[Path], tmp_path: Path) -> None:
+    for number, run in enumerate(runs):
+        store = RunStore(run)
+        settings = store.read_settings()
+        (model,), task = model_names(settings), settings["tasks"][0]
+        limits = {"notices": [f"{model}: line {number}"], "best_scores": {model: {task: 50.0 + number}}}
+        store.write_settings({**settings, **limits})
+    report = write_report(*runs, output=tmp_path / "both")
+    assert notes(report.summary)[: len(runs)] == report.summary.notices
+    assert len(report.summary.notices) == len(runs)
+    assert sorted(report.summary.best_scores.values()) == [50.0 + number for number in range(len(runs))]
