@@ -11,6 +11,7 @@ from torch import Tensor
 from .proposals import Proposal, propose
 from .scheduling_threshold import ThresholdScheduler
 from .scheduling_utils import Step
+from .speeds import ADAPTIVE_SPEEDS
 from .state import SampleState
 from .validation import check_flag, check_range
 
@@ -29,6 +30,8 @@ class CreditScheduler(ThresholdScheduler):
         threshold, strict: see `ThresholdScheduler`; the score is the confidence.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    speed_values = ADAPTIVE_SPEEDS["threshold"]
 
     @register_to_config
     def __init__(

@@ -7,3 +7,4 @@ class LeftToRightScheduler(QuotaScheduler):
     """Commits the leftmost masked tokens of the window. For the arguments see `QuotaScheduler`."""
 
     score_name = "left_to_right"
+    blocks_follow_k = True

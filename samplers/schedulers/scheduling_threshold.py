@@ -10,6 +10,7 @@ from torch import Tensor
 from .scheduling_utils import Step, UnmaskingScheduler
 from .scores import SCORES
 from .selection import surest
+from .speeds import ADAPTIVE_SPEEDS
 from .validation import check_choice, check_flag, check_range
 
 
@@ -26,6 +27,9 @@ class ThresholdScheduler(UnmaskingScheduler):
         strict: True leaves out scores that equal the threshold.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    # What is certain reaches 1 in floating-point numbers, so that >= commits several tokens even there.
+    speed_values = (*ADAPTIVE_SPEEDS["threshold"], 1.0)
 
     @register_to_config
     def __init__(

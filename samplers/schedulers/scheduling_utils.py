@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -17,6 +17,7 @@ from .discounts import DiscountedProposal
 from .pipelines import DEFAULT_BLOCK_LENGTH, PipelineQuestions
 from .proposals import Generators, Proposal, propose
 from .scores import score
+from .speeds import fill_in_speed
 from .state import SampleState
 from .validation import check_choice, check_count, check_flag, check_range
 
@@ -123,6 +124,16 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
     scope = "window"
     #: Whether `step` wants `shadow_output`; the loop then asks the model for it, or says that it cannot.
     needs_shadows = False
+    #: The argument that sets the speed ("k", "threshold", ...; None: there is none). A class that does not name it has
+    #: the one that `fill_in_speed` finds among its arguments, and so with the next two.
+    speed_parameter: ClassVar[str | None] = None
+    #: Whether a step commits as many tokens as the method is sure of, so that it can be set to any speed between two
+    #: measured ones; a method that is told how many cannot.
+    adaptive: ClassVar[bool] = False
+    #: The values of `speed_parameter` that papers report. None: powers of two for "k", no others are published.
+    speed_values: ClassVar[tuple[float, ...] | None] = None
+    #: Whether the published protocol decodes in blocks of `k` tokens instead of one block.
+    blocks_follow_k: ClassVar[bool] = False
     #: What holds where neither the constructor nor the call of `step` says anything.
     _default_temperature = 0.0
     _default_top_p: float | None = None
@@ -134,6 +145,7 @@ class UnmaskingScheduler(PipelineQuestions, SchedulerMixin, ConfigMixin):  # typ
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
+        fill_in_speed(cls, cls.__base__)
         cls.revises = cls.revise is not UnmaskingScheduler.revise or cls.replace is not UnmaskingScheduler.replace
 
     @register_to_config
