@@ -84,7 +84,7 @@ def task_tables(summary: Summary) -> list[Table]:
         caption = f"In percent, [95 % bootstrap interval]; the headline is {meaning}."
         table = _table(_text(f"{model}: every task and method"), caption)
         table.add_column("task, method", overflow="fold")
-        for head in ("headline", "95 % interval", "strict", "tokens/\nstep", "NFE", "n"):
+        for head in ("head-\nline", "95 % interval", "strict", "tokens/\nstep", "NFE", "n"):
             table.add_column(head, justify="right", no_wrap=True)
         for task, points in found.items():
             table.add_row(f"[bold]{_text(task)}[/bold]")

@@ -19,7 +19,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 from benchmark.cli import main
 from benchmark.cli.watch import decode, frame_of, render
-from benchmark.protocol.settings import SchedulerSetting
+from benchmark.protocol.method import Method
 from hub_dataset import build_rows
 from samplers import GenerationStep
 
@@ -54,7 +54,7 @@ def test_every_step_is_shown_and_counted_in_plain_text() -> None:
 
 def test_frames_are_those_of_the_benchmark_and_end_in_a_list() -> None:
     row = build_rows("waiting_line_shuffle")[2]
-    setting = SchedulerSetting("entropy", {"k": 1})
+    setting = Method.of("entropy", {"k": 1})
     frames = list(decode(row, "ideal", setting, None, None, seed=0))
     again = list(decode(row, "ideal", setting, None, None, seed=0))
     other = list(decode(row, "ideal", setting, None, None, seed=1))

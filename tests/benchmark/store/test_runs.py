@@ -10,14 +10,17 @@ import time
 from pathlib import Path
 
 import pytest
-from example_run import sample_rows
+from example_run import method, run_settings, sample_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.protocol.method import Method
+from benchmark.protocol.settings import settings_groups, settings_keys
 from benchmark.store.runs import RunStore, file_name, write_atomically
 
-KEY = ("ideal", "waiting_line_copy", "confidence(k=4)")
-MINIMAL = {"format": 1, "models": ["ideal"], "tasks": ["copy"], "schedulers": [{"name": "random", "label": "random"}]}
+KEY = ("ideal", "waiting_line_copy", method("confidence", "k", 4))
+MINIMAL = run_settings([Method("random")], ["copy"], ["ideal"])
+GROUP = MINIMAL["groups"][0]
 
 
 @pytest.fixture
@@ -179,7 +182,9 @@ def test_an_empty_name_is_refused(store: RunStore) -> None:
 
 def test_usual_labels_stay_readable() -> None:
     assert file_name("threshold(threshold=0.9)") == "threshold(threshold=0.9)"
-    assert file_name("org/model-8B") == "org%2Fmodel-8B"
+    assert file_name("left_to_right(k=4, temperature=0.5)") == "left_to_right(k=4,temperature=0.5)"
+    assert file_name("org/model-8B@main") == "org--model-8B@main"
+    assert file_name("package.module:Rule(k=4)") == "package.module~Rule(k=4)"
 
 
 def test_settings_come_back(store: RunStore) -> None:
@@ -188,7 +193,7 @@ def test_settings_come_back(store: RunStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"tasks": ["copy", "copy"]}, {"seed": float("nan")}, {"seed": {1}}, {"models": None}]
+    "wrong", [{"models": ["ideal", "ideal"]}, {"seed": float("nan")}, {"seed": {1}}, {"models": None}]
 )
 def test_settings_that_could_not_be_read_back_are_refused(store: RunStore, wrong: dict) -> None:
     with pytest.raises(ValueError, match=r"twice|as JSON|no list"):
@@ -203,14 +208,20 @@ def test_settings_that_could_not_be_read_back_are_refused(store: RunStore, wrong
         ("{", "not readable"),
         ("\xff", "not readable"),
         ("[]", "expected an object"),
-        (json.dumps(MINIMAL | {"format": 2}), "format 2"),
-        (json.dumps(MINIMAL | {"tasks": "copy"}), "no list 'tasks'"),
-        (json.dumps(MINIMAL | {"tasks": [3]}), "task 3"),
-        (json.dumps(MINIMAL | {"tasks": ["copy", "copy"]}), "'copy' twice"),
+        (json.dumps(MINIMAL | {"format": 3}), "format 3"),
+        (json.dumps(MINIMAL | {"groups": "copy"}), "no list 'groups'"),
+        (json.dumps(MINIMAL | {"schedulers": []}), "no dict 'schedulers'"),
+        (json.dumps(MINIMAL | {"schedulers": {}}), "not both among its models and schedulers"),
+        (json.dumps(MINIMAL | {"models": ["other"]}), "not both among its models and schedulers"),
         (json.dumps(MINIMAL | {"models": [{}]}), "model {}"),
-        (json.dumps(MINIMAL | {"schedulers": ["random"]}), "scheduler 'random'"),
-        (json.dumps(MINIMAL | {"schedulers": [{"name": "random"}]}), "expected a label"),
-        (json.dumps(MINIMAL | {"schedulers": [{"name": "a", "label": "a", "tasks": ["sort"]}]}), "for tasks"),
+        (json.dumps(MINIMAL | {"models": ["ideal", "ideal"]}), "'ideal' twice"),
+        (json.dumps(MINIMAL | {"groups": ["random"]}), "'random' is no group"),
+        (json.dumps(MINIMAL | {"groups": [GROUP | {"tasks": [3]}]}), "expected lists of names"),
+        (json.dumps(MINIMAL | {"groups": [GROUP | {"methods": ["random(k=)"]}]}), "cannot read 'k='"),
+        (
+            json.dumps({"format": 1, "models": ["ideal"], "tasks": ["copy"], "schedulers": [3]}),
+            "of format 1 and cannot",
+        ),
     ],
 )
 def test_a_directory_that_is_no_run_is_named(store: RunStore, content: str | None, message: str) -> None:
@@ -221,6 +232,84 @@ def test_a_directory_that_is_no_run_is_named(store: RunStore, content: str | Non
         store.read_settings()
     assert str(store.directory) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+OLD = {
+    "format": 1,
+    "models": ["org/name"],
+    "tasks": ["copy", "sort"],
+    "schedulers": [
+        {
+            "name": "random",
+            "label": "random(k=2, top_p=0.5)",
+            "parameters": {"k": 2, "top_p": 0.5},
+            "block_length": None,
+        },
+        {
+            "name": "left_to_right",
+            "label": "left_to_right(k=4)",
+            "parameters": {"k": 4},
+            "block_length": 4,
+            "tasks": ["copy"],
+        },
+    ],
+    "max_new_tokens": 32,
+    "seed": 0,
+}
+
+
+def old_run(store: RunStore, settings: dict) -> dict[tuple[str, str, Method], bytes]:
+    """A run as format 1 wrote it; the bytes of its samples by what they are now called."""
+    rows = sample_rows("copy", [1.0, 0.0])
+    written = {}
+    for model, task, found, name in (
+        ("org/name", "copy", method("random", "k", 2, top_p=0.5), "random(k=2,%20top_p=0.5)"),
+        ("org/name", "sort", method("random", "k", 2, top_p=0.5), "random(k=2,%20top_p=0.5)"),
+        ("org/name", "copy", method("left_to_right", "k", 4), "left_to_right(k=4)"),
+    ):
+        store.write_samples(model, task, found, rows)
+        path = store.samples_path(model, task, found)
+        old = store.directory / "samples" / "org%2Fname" / task / f"{name}.jsonl"
+        old.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(old)
+        written[model, task, found] = old.read_bytes()
+    (store.directory / "settings.json").write_text(json.dumps(settings))
+    return written
+
+
+def test_a_run_of_format_1_is_read(store: RunStore) -> None:
+    written = old_run(store, OLD)
+    before = {path: path.read_bytes() for path in store.directory.rglob("*") if path.is_file()}
+    settings = store.read_settings()
+    groups = settings_groups(settings)
+    assert settings["format"] == 2
+    assert set(settings_keys(groups)) == set(written)
+    assert {group.new_tokens for group in groups} == {32}
+    assert settings["schedulers"]["left_to_right"]["blocks_follow_k"] is True
+    assert all(store.has_samples(*key, ["copy-test-0000", "copy-test-0001"]) for key in written)
+    assert {path: path.read_bytes() for path in store.directory.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_of_format_1_is_converted_to_go_on(store: RunStore) -> None:
+    written = old_run(store, OLD)
+    settings = store.read_settings()
+    with store.lock():
+        store.convert()
+        store.convert()
+    again = RunStore(store.directory)
+    assert json.loads((store.directory / "settings.json").read_text()) == again.read_settings() == settings
+    assert {key: again.samples_path(*key).read_bytes() for key in written} == written
+    assert not [path for path in store.directory.rglob("*.jsonl") if "%" in str(path)]
+
+
+def test_a_run_of_format_1_with_block_lengths_is_reported_and_does_not_go_on(store: RunStore) -> None:
+    blocks = {"schedulers": [{**entry, "block_length": 8} for entry in OLD["schedulers"]]}
+    written = old_run(store, OLD | blocks)
+    keys = settings_keys(settings_groups(store.read_settings()))
+    assert {found.block_length for _, _, found in keys} == {8}
+    assert len([key for key in keys if store.find_samples(*key)]) == len(written) == 3
+    with pytest.raises(ValueError, match=r"noise did not depend on the block length.*--output"):
+        store.convert()
 
 
 def test_a_second_holder_of_the_lock_is_refused_and_names_the_directory(store: RunStore) -> None:
@@ -296,7 +385,7 @@ with store.lock():
     print("locked", flush=True)
     number = 0
     while True:
-        store.write_samples("ideal", "copy", f"setting {number % 5}", rows)
+        store.write_samples("ideal", "copy", f"random(k={number % 5})", rows)
         number += 1
 """
 
@@ -319,21 +408,21 @@ def test_kill_leaves_whole_files_and_a_free_lock(store: RunStore) -> None:
         with store.lock():
             assert not list(store.directory.rglob("*.tmp"))
             for path in store.directory.rglob("*.jsonl"):
-                assert store.has_samples("ideal", "copy", path.stem.replace("%20", " "), wanted)
+                assert store.has_samples("ideal", "copy", Method.parse(path.stem), wanted)
 
 
-def _write(directory: str, label: str) -> None:
-    RunStore(directory).write_samples("ideal", "copy", label, sample_rows("copy", [1.0, 0.0]))
+def _write(directory: str, k: int) -> None:
+    RunStore(directory).write_samples("ideal", "copy", method("random", "k", k), sample_rows("copy", [1.0, 0.0]))
 
 
 def test_workers_of_the_holder_may_write(store: RunStore) -> None:
     context = multiprocessing.get_context("fork")
     with store.lock():
-        workers = [context.Process(target=_write, args=(str(store.directory), f"k={k}")) for k in (1, 2)]
+        workers = [context.Process(target=_write, args=(str(store.directory), k)) for k in (1, 2)]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-    assert all(store.find_samples("ideal", "copy", f"k={k}") for k in (1, 2))
+    assert all(store.find_samples("ideal", "copy", method("random", "k", k)) for k in (1, 2))
     with store.lock():
         pass
