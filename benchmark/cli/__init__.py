@@ -8,7 +8,7 @@ import click
 
 from hub_dataset.commands import OneLineErrors
 
-#: Command → what the list of commands says of it. `benchmark.cli.<command>` has the command under the name `command`.
+#: Command → what the list of commands says of it. The module of that name has it, under the name `command`.
 COMMANDS = {
     "run": "Run models x tasks x methods, then print the table.",
     "report": "Print the table and redraw the plots of a run, or of several.",
@@ -16,6 +16,8 @@ COMMANDS = {
     "watch": "Decode one question and show every step.",
     "damage": "Show how much damage each score of text sees.",
 }
+# A module called list would hide the built-in one here.
+_MODULES = {"list": "listing"}
 
 
 class LazyCommands(OneLineErrors):
@@ -27,7 +29,7 @@ class LazyCommands(OneLineErrors):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"benchmark.cli.{name}").command
+        command: click.Command = import_module(f"benchmark.cli.{_MODULES.get(name, name)}").command
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
