@@ -153,9 +153,7 @@ def run_benchmark(options: RunOptions) -> None:
         notices = _check_models(list(loaded.values()), rows, settings)
     for part in parts:
         if part.needs:
-            click.echo(
-                f"{part.runs} runs are left out: {', '.join(part.group.models)} on these tasks needs {part.needs}"
-            )
+            click.echo(f"{part.runs} runs of {', '.join(part.group.models)} are left out: they need {part.needs}")
     if not options.models and not options.grid and not reference.is_here():
         click.echo(f"the reference model is not here (no weights in {reference.DIRECTORY}); running the ideal model")
     with store.lock():

@@ -9,17 +9,10 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard
-from urllib.parse import quote
 
 from benchmark.protocol.method import Method
-from benchmark.protocol.settings import (
-    FORMAT,
-    describe_scheduler,
-    group_methods,
-    model_names,
-    settings_groups,
-    settings_keys,
-)
+from benchmark.protocol.settings import FORMAT, model_names, settings_groups, settings_keys
+from benchmark.store.format_1 import convert_settings, old_samples_path
 
 SETTINGS = "settings.json"
 SAMPLES = "samples"
@@ -52,15 +45,6 @@ def file_name(label: str) -> str:
         digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         # Two tildes would be two colons, which no name that stays whole has.
         name = f"{_NOT_PLAIN.sub('_', name).lstrip('.')[:_LONGEST_NAME]}~~{digest}"
-    return name
-
-
-def _old_file_name(label: str) -> str:
-    """The name that `label` had in format 1."""
-    name = quote(label, safe="=,+()", errors="surrogatepass")
-    name = "%2E" + name[1:] if name.startswith(".") else name
-    if len(name) > _LONGEST_NAME:
-        name = f"{name[:_LONGEST_NAME]}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
     return name
 
 
@@ -165,7 +149,7 @@ class RunStore:
             raise ValueError(f"{self.directory} holds no run: there is no {SETTINGS} in it") from None
         except ValueError as error:
             raise ValueError(f"{path} is not readable as JSON ({error})") from None
-        return self._checked_settings(_converted(settings, path), path)
+        return self._checked_settings(convert_settings(settings, path), path)
 
     @staticmethod
     def _checked_settings(settings: Any, path: Path) -> dict[str, Any]:
@@ -216,23 +200,18 @@ class RunStore:
                 "reported, and to go on choose another --output, or --fresh to replace it"
             )
         for key in keys:
-            old, new = self._old_samples_path(*key), self.samples_path(*key)
+            old, new = old_samples_path(self.directory / SAMPLES, *key), self.samples_path(*key)
             if old != new and old.exists():
                 new.parent.mkdir(parents=True, exist_ok=True)
                 old.replace(new)
         self.write_settings(settings)
         del self._is_of_format_1
 
-    def _old_samples_path(self, model: str, task: str, method: Method) -> Path:
-        label = str(Method(method.name, method.arguments))
-        folder = self.directory / SAMPLES / _old_file_name(model) / _old_file_name(task)
-        return folder / f"{_old_file_name(label)}.jsonl"
-
     def _present_path(self, model: str, task: str, method: Method) -> Path:
         """Where the samples of a method are: in a run of format 1 under the name that they had there."""
         path = self.samples_path(model, task, method)
         if self._is_of_format_1 and not path.exists():
-            return self._old_samples_path(model, task, method)
+            return old_samples_path(self.directory / SAMPLES, model, task, method)
         return path
 
     def samples_path(self, model: str, task: str, method: Method) -> Path:
@@ -326,33 +305,6 @@ class RunStore:
 
     def _files(self, folder: str, ending: str) -> list[Path]:
         return [path for path in (self.directory / folder).rglob(f"*{ending}") if path.is_file()]
-
-
-def _converted(settings: Any, path: Path) -> Any:
-    """Settings of format 1 in the form of this one; others as they are.
-
-    Raises:
-        ValueError: they cannot be read.
-    """
-    if not isinstance(settings, dict) or settings.get("format") != 1:
-        return settings
-    try:
-        schedulers: dict[str, dict[str, Any]] = {}
-        methods: dict[str, list[Method]] = {task: [] for task in settings["tasks"]}
-        for entry in settings["schedulers"]:
-            name, parameters, length = entry["name"], entry.get("parameters", {}), entry.get("block_length")
-            if name not in schedulers:
-                schedulers[name] = describe_scheduler(name)
-            follows = schedulers[name]["blocks_follow_k"] and length == parameters.get("k")
-            method = Method.of(name, parameters, None if follows else length)
-            for task in settings["tasks"] if entry.get("tasks") is None else entry["tasks"]:
-                methods[task].append(method)
-        groups = group_methods(model_names(settings), methods, settings.get("max_new_tokens"))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} is of format 1 and cannot be read ({type(error).__name__}: {error})") from None
-    kept = {key: value for key, value in settings.items() if key not in ("tasks", "max_new_tokens")}
-    new = {"groups": [group.as_dict() for group in groups], "schedulers": schedulers}
-    return {**kept, "format": FORMAT, **new}
 
 
 def _check_rows(rows: Sequence[Mapping[str, Any]], where: str) -> None:

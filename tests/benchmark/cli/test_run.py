@@ -367,7 +367,7 @@ def test_a_grid_of_one_s_own_is_run_and_what_needs_more_is_left_out(elsewhere: P
     )
     result = call("run", "--grid", "mine.yaml", "--output", "run")
     assert result.exit_code == 0, result.output
-    assert "3 runs are left out: someone on these tasks needs a baseline" in result.stdout
+    assert "3 runs of someone are left out: they need a baseline" in result.stdout
     samples = RunStore("run").read_samples("ideal", "waiting_line_copy", Method.parse("random(k=16)"))
     assert [row["num_tokens"] for row in samples] == [40, 40]
     assert len(list(Path("run/samples").rglob("*.jsonl"))) == 2
