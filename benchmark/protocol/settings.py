@@ -49,6 +49,12 @@ class Group:
         return cls(tuple(models), tuple(tasks), tuple(map(Method.parse, methods)), entry.get("new_tokens"))
 
 
+def default_new_tokens(model: Any, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Tokens that a model generates for these rows where nobody names a number: as many as the rows' task has in the
+    protocol, or as the model's answers take at least, whichever is more."""
+    return max(model.answer_length or 0, *(row["max_new_tokens"] for row in rows))
+
+
 @dataclass(frozen=True, slots=True)
 class RunSettings:
     """Everything that decides the numbers of a run.
@@ -85,7 +91,7 @@ class RunSettings:
     def new_tokens(self, model: Any, task: str, rows: Iterable[Mapping[str, Any]]) -> int:
         """Tokens that a model generates for these rows: what the run says, else what the task and the model need."""
         given = [group.new_tokens for group in self.groups if model.name in group.models and task in group.tasks]
-        return next(iter(given), None) or max(model.answer_length or 0, *(row["max_new_tokens"] for row in rows))
+        return next(iter(given), None) or default_new_tokens(model, rows)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON, without what may differ between two sittings of the same run."""

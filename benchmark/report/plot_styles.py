@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING, Literal
 
 from benchmark.analysis.curves import Curve
 from benchmark.analysis.summary import PB_SCORES, Point, Summary
+from benchmark.protocol.method import BLOCK_LENGTH
 from benchmark.report.tables import UNFINISHED, number
 
 if TYPE_CHECKING:
@@ -42,12 +44,35 @@ Lines = list[tuple[Curve, str, list[tuple[float | None, Point]]]]
 
 
 def style_of(curve: Curve, curves: Sequence[Curve]) -> tuple[str, str]:
-    """Colour and marker of a curve: its scheduler's own for the first curve of it, further ones for the others."""
-    first = {other.scheduler: other.name for other in reversed(curves)}
-    if curve.scheduler in STYLES and first[curve.scheduler] == curve.name:
-        return STYLES[curve.scheduler]
-    others = [c.name for c in curves if c.scheduler not in STYLES or first[c.scheduler] != c.name]
-    return _MORE_STYLES[others.index(curve.name) % len(_MORE_STYLES)]
+    """Colour and marker of a curve: its scheduler's own for the first curve of it, further ones for the others.
+
+    Curves that differ in the block length alone share both, and the shorter the blocks, the paler the colour.
+    """
+    kinds = list(dict.fromkeys((c.scheduler, _without_blocks(c)) for c in curves))
+    first = {scheduler: (scheduler, fixed) for scheduler, fixed in reversed(kinds)}
+    kind = (curve.scheduler, _without_blocks(curve))
+    others = [each for each in kinds if each[0] not in STYLES or first[each[0]] != each]
+    more = _MORE_STYLES[others.index(kind) % len(_MORE_STYLES)] if kind in others else None
+    colour, marker = more or STYLES[curve.scheduler]
+    lengths = sorted({_blocks(c) for c in curves if (c.scheduler, _without_blocks(c)) == kind})
+    return _paler(colour, (lengths.index(_blocks(curve)) + 1) / len(lengths)), marker
+
+
+def _without_blocks(curve: Curve) -> tuple[object, ...]:
+    return curve.parameter, tuple(item for item in curve.fixed if item[0] != BLOCK_LENGTH)
+
+
+def _blocks(curve: Curve) -> float:
+    """The block length of a curve; one block as long as the answer is the longest."""
+    length = dict(curve.fixed).get(BLOCK_LENGTH)
+    return inf if length is None else float(length)
+
+
+def _paler(colour: str, share: float) -> str:
+    """`share` of what tells a colour from white, and at least a fourth of it."""
+    kept = 0.25 + 0.75 * share
+    channels = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return "#" + "".join(f"{round(255 - kept * (255 - channel)):02X}" for channel in channels)
 
 
 def legend_handles(summary: Summary, lines: Lines, *, speeds: bool = False) -> list[Line2D]:

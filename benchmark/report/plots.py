@@ -125,7 +125,7 @@ def _draw_single(figure: Figure, summary: Summary, lines: Lines, title: str, *, 
     speeds = mark_speeds and len(summary.models) == 1
     handles = legend_handles(summary, lines, speeds=speeds)
     rows = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
-    height = max(5.2, 0.14 * rows + 0.09 * len(handles) + 1.0)
+    height = max(5.2, 0.15 * rows + 0.09 * len(handles) + 1.0)
     # Names of models on the Hub are long.
     width = max(9.0, 6.75 + max(map(entry_width, handles)))
     figure.clear()

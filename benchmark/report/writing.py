@@ -223,16 +223,13 @@ def summary_csv(summary: Summary) -> str:
         for (model, task, name), slope in summary.order_preference.items()
         for method in summary.measured_by[name]
     }
-    described = ("curve", "parameter", "value", "block_length")
-    measures = ("headline", "low", "high", "score_strict", "tokens_per_step", "num_forward_passes", "samples")
+    columns = ["model", "task", "method", "curve", "parameter", "value", "block_length", "headline", "low", "high"]
+    columns += ["score_strict", "tokens_per_step", "num_forward_passes", "samples", "order_preference"]
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["model", "task", "method", *described, *measures, "order_preference"])
-    for model, task, method in summary.keys:
-        point = summary.points.get((model, task, method))
-        if point is not None:
-            of_method, measured = _method_json(summary, method), _point_json(point)
-            row = [*(of_method[key] for key in described), *(measured[key] for key in measures)]
-            slope = _rounded(preferences.get((model, task, method)))
-            writer.writerow([model, task, method, *row, slope])
+    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for key in summary.keys:
+        if key in summary.points:
+            named = dict(zip(columns, key, strict=False), order_preference=_rounded(preferences.get(key)))
+            writer.writerow({**named, **_method_json(summary, key[2]), **_point_json(summary.points[key])})
     return buffer.getvalue()

@@ -26,3 +26,16 @@ def test_second_curves_and_unknown_schedulers_get_styles_of_their_own() -> None:
     styles = [style_of(curve, curves) for curve in curves]
     assert styles[0] == STYLES["threshold"]
     assert len(set(styles)) == 3
+
+
+def test_a_block_length_is_a_shade_of_its_method() -> None:
+    methods = [method(name, "k", 1, length) for name in ("random", "margin", "mine") for length in (2, None, 8)]
+    about = {"speed_parameter": "k", "adaptive": False, "blocks_follow_k": False}
+    curves = group_curves(methods, dict.fromkeys(("random", "margin", "mine"), about))
+    styles = [style_of(curve, curves) for curve in curves]
+    assert len(set(styles)) == 9
+    assert styles[1] == STYLES["random"], "one block is the longest, and keeps the method's own colour"
+    assert {marker for _, marker in styles[:3]} == {STYLES["random"][1]}
+    darkness = [sum(int(colour[place : place + 2], 16) for place in (1, 3, 5)) for colour, _ in styles]
+    for two, whole, eight in (darkness[:3], darkness[3:6], darkness[6:]):
+        assert two > eight > whole

@@ -41,6 +41,7 @@ def drawn_axes(monkeypatch):
                 "legend_edges": [
                     legend.get_window_extent(self.canvas.get_renderer()).x1 / self.bbox.x1 for legend in self.legends
                 ],
+                "legend_bottoms": [legend.get_window_extent(self.canvas.get_renderer()).y0 for legend in self.legends],
                 "ticks": [tick.get_text() for tick in self.axes[0].get_xticklabels()],
             }
         )
@@ -152,3 +153,11 @@ def test_importing_the_report_loads_neither_matplotlib_nor_rich() -> None:
     )
     root = Path(__file__).resolve().parents[3]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_the_legend_of_many_curves_is_not_cut(tmp_path: Path, drawn_axes) -> None:
+    methods = [method(name, "k", 1, 2**power) for name in ("random", "margin", "entropy") for power in range(10)]
+    write_plots(summarise(write_run(tmp_path, methods, ["copy"], samples=2)), tmp_path)
+    mean = drawn_axes[1]
+    assert len(mean["legend"]) == 30
+    assert min(mean["legend_bottoms"]) >= 0
