@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmark.protocol.method import STEPS, Method
 
-# Enough tokens, and few enough at a time, that a method which looks at the logits takes other steps when it is sure.
+# Enough tokens for a method that looks at the logits to take other steps when it is sure.
 _TRIAL_LENGTH, _TRIAL_VOCABULARY = 16, 4
 
 
@@ -19,15 +19,19 @@ def forward_passes(method: Method, new_tokens: int) -> tuple[int, bool]:
     length = min(method.decoded_block_length or new_tokens, new_tokens)
     whole, rest = divmod(new_tokens, length)
     passes = whole * _steps(method, length) + (_steps(method, rest) if rest else 0)
-    others = [item for item in method.arguments if item[0] not in (method.scheduler_class.speed_parameter, STEPS)]
-    key = method.name, tuple(others)
-    if key not in _fixed:
-        _fixed[key] = _is_fixed(method)
-    return passes, _fixed[key]
+    speeds = (method.scheduler_class.speed_parameter, STEPS)
+    slow = {key: value for key, value in method.arguments if key not in speeds}
+    if "k" in method.parameters:
+        # The slowest, which leaves most to be decided otherwise.
+        slow["k"] = 1
+    trial = Method.of(method.name, slow)
+    if trial not in _fixed:
+        _fixed[trial] = _is_fixed(trial)
+    return passes, _fixed[trial]
 
 
-#: Scheduler and parameters other than that of speed → whether its steps hang on nothing that a model says.
-_fixed: dict[Any, bool] = {}
+#: Method at its slowest → whether its steps hang on nothing that a model says.
+_fixed: dict[Method, bool] = {}
 
 
 def _steps(method: Method, block_length: int) -> int:
@@ -37,7 +41,7 @@ def _steps(method: Method, block_length: int) -> int:
 
 
 def _is_fixed(method: Method) -> bool:
-    """Whether it decodes in as many steps when the model is sure of everything as when it is of nothing."""
+    """Whether it takes the steps of its schedule whether the model is sure of everything, of nothing or of some."""
     import torch
 
     if method.scheduler_class.adaptive or method.scheduler_class.needs_shadows:
@@ -47,14 +51,14 @@ def _is_fixed(method: Method) -> bool:
         scheduler: Any = method.build(0.0)
         scheduler.set_timesteps(block_length=_TRIAL_LENGTH)
         mask = _TRIAL_VOCABULARY
-        logits = torch.zeros(1, _TRIAL_LENGTH, _TRIAL_VOCABULARY + 1)
-        logits[..., 0] = sureness * torch.linspace(0.5, 1, _TRIAL_LENGTH)
+        noise = torch.Generator().manual_seed(0)
         sample, count = torch.full((1, _TRIAL_LENGTH), mask), 0
         while (sample == mask).any() and count < 4 * _TRIAL_LENGTH:
             timestep = scheduler.timesteps[min(count, len(scheduler.timesteps) - 1)]
-            generator = torch.Generator().manual_seed(0)
-            sample = scheduler.step(logits, timestep, sample, mask_token_id=mask, generator=generator).prev_sample
+            # Another look every time, as a model has when it sees more tokens.
+            logits = sureness * torch.rand(1, _TRIAL_LENGTH, mask + 1, generator=noise)
+            sample = scheduler.step(logits, timestep, sample, mask_token_id=mask, generator=noise).prev_sample
             count += 1
         return count
 
-    return steps(0.1) == steps(40.0) == _steps(method, _TRIAL_LENGTH)
+    return {steps(sureness) for sureness in (0.1, 3.0, 100.0)} == {_steps(method, _TRIAL_LENGTH)}

@@ -52,7 +52,8 @@ class Group:
 def default_new_tokens(model: Any, rows: Iterable[Mapping[str, Any]]) -> int:
     """Tokens that a model generates for these rows where nobody names a number: as many as the rows' task has in the
     protocol, or as the model's answers take at least, whichever is more."""
-    return max(model.answer_length or 0, *(row["max_new_tokens"] for row in rows))
+    least: int = max(model.answer_length or 0, *(row["max_new_tokens"] for row in rows))
+    return least
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from keyword import iskeyword
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from benchmark.protocol.method import Method, expand, read_call
 from benchmark.store.runs import file_name
 from samplers import protocol_scheduler_names, scheduler_class, scheduler_names
 
-WORDS = st.from_regex(r"[a-z_][a-z0-9_]{0,9}", fullmatch=True).filter(lambda word: word not in ("block_length", "for"))
+WORDS = st.from_regex(r"[a-z_][a-z0-9_]{0,9}", fullmatch=True).filter(
+    lambda word: word != "block_length" and not iskeyword(word)
+)
 NUMBERS = st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.booleans() | NUMBERS | st.text(max_size=20) | st.tuples(NUMBERS, st.text(max_size=3))
 METHODS = st.builds(
