@@ -5,7 +5,7 @@
 'waiting_line_copy-test-0000'
 """
 
-from .configs import TaskConfig, config_names, default_task_names, task_info
+from .configs import TaskConfig, config_names, default_task_names, task_groups, task_info
 from .rows import build_rows, checksum, iterate_rows
 from .version import DATA_VERSION
 
@@ -17,5 +17,6 @@ __all__ = [
     "config_names",
     "default_task_names",
     "iterate_rows",
+    "task_groups",
     "task_info",
 ]

@@ -9,7 +9,7 @@ from .group_files import TASKS, read_group
 from .task_config import CATEGORIES, SPLITS, TaskConfig
 from .yaml_files import nearest
 
-__all__ = ["CATEGORIES", "SPLITS", "TaskConfig", "config_names", "default_task_names", "task_info"]
+__all__ = ["CATEGORIES", "SPLITS", "TaskConfig", "config_names", "default_task_names", "task_groups", "task_info"]
 
 # The order in which configs are listed and built; other files follow by name.
 GROUPS = (
@@ -27,6 +27,11 @@ GROUPS = (
 def config_names() -> list[str]:
     """The names of all configs, in the order in which they are listed and built."""
     return list(_all_configs(TASKS))
+
+
+def task_groups() -> dict[str, list[str]]:
+    """The names of the configs of every group: `waiting_line`, `puzzle`, …"""
+    return {name: list(group) for name, group in _read_groups(TASKS).items()}
 
 
 def default_task_names() -> list[str]:

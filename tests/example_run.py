@@ -1,12 +1,15 @@
 """A made-up run on disk, small or as large as a default one, for the tests of results and reports."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmark.protocol.method import Method, expand
+from benchmark.protocol.settings import FORMAT, describe_scheduler, group_methods
 from benchmark.store.runs import RunStore
+from samplers import protocol_scheduler_names, scheduler_names
 
 _WAITING_LINES = ("copy", "reverse", "sort", "shuffle", "insert_index", "insert_random", "remove_index")
 _MORE_WAITING_LINES = ("remove_random", "replace_index", "replace_random")
@@ -15,32 +18,40 @@ TASKS = [
     "puzzle_latin_square_n4",
     "puzzle_sudoku_n4_12",
 ]
-TOP_K = ("random", "left_to_right", "confidence", "margin", "entropy", "rcr", "remdm")
 
 
-def scheduler(name: str, parameter: str, value: float, block_length: int | None = None, **more: Any) -> dict[str, Any]:
-    """One entry of a run's schedulers."""
-    parameters = {parameter: value, **more}
-    inside = ", ".join(f"{key}={value}" for key, value in parameters.items())
-    if block_length is not None and name != "left_to_right":
-        inside += f", block_length={block_length}"
+def method(name: str, parameter: str, value: float, block_length: int | None = None, **more: Any) -> Method:
+    """A method of a run."""
+    return Method.of(name, {parameter: value, **more}, block_length)
+
+
+def default_methods() -> list[Method]:
+    """The 53 methods of the protocol at 32 new tokens."""
+    return [found for name in protocol_scheduler_names() for found in expand(name, 32)]
+
+
+def run_settings(
+    methods: Sequence[Method] | Mapping[str, Sequence[Method]], tasks: Sequence[str], models: Sequence[str], **more: Any
+) -> dict[str, Any]:
+    """The settings of a run of these methods, or of those of each task, as they are on disk."""
+    by_task = methods if isinstance(methods, Mapping) else dict.fromkeys(tasks, methods)
+    groups = group_methods(models, {task: list(by_task[task]) for task in tasks})
+    names = dict.fromkeys(method.name for of_task in by_task.values() for method in of_task)
     return {
-        "name": name,
-        "label": f"{name}({inside})",
-        "class": f"{name.title()}Scheduler",
-        "parameters": parameters,
-        "block_length": block_length,
+        "format": FORMAT,
+        "models": list(models),
+        "groups": [group.as_dict() for group in groups],
+        "schedulers": {name: _described(name) for name in names},
+        "seed": 0,
+        **more,
     }
 
 
-def default_schedulers() -> list[dict[str, Any]]:
-    """The 53 settings of the protocol."""
-    top_k = [
-        scheduler(name, "k", k, k if name == "left_to_right" else None) for name in TOP_K for k in (1, 2, 4, 8, 16, 32)
-    ]
-    thresholds = [scheduler("threshold", "threshold", value) for value in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)]
-    factors = [scheduler("factor", "factor", value) for value in (0.7, 1.0, 1.3, 1.6, 1.9)]
-    return [*top_k, *thresholds, *factors]
+def _described(name: str) -> dict[str, Any]:
+    if name in scheduler_names():
+        return describe_scheduler(name)
+    # One of a user, whose class is not there any more.
+    return {"speed_parameter": "k", "adaptive": False, "blocks_follow_k": False}
 
 
 def sample_rows(
@@ -65,22 +76,20 @@ def sample_rows(
 
 def write_run(
     directory: Path,
-    schedulers: list[dict[str, Any]],
+    methods: Sequence[Method] | Mapping[str, Sequence[Method]],
     tasks: list[str],
     models: tuple[str, ...] = ("ideal",),
     samples: int = 20,
 ) -> RunStore:
-    """A run whose scores fall with speed, the same for the same arguments."""
+    """A run whose headlines fall with speed, the same for the same arguments."""
     generator = np.random.default_rng(0)
     store = RunStore(directory)
     with store.lock():
-        store.write_settings({"format": 1, "models": list(models), "tasks": tasks, "schedulers": schedulers, "seed": 0})
+        store.write_settings(run_settings(methods, tasks, models))
         for model in models:
             for number, task in enumerate(tasks):
-                for entry in schedulers:
-                    if task not in entry.get("tasks", tasks):
-                        continue
-                    parameters = entry["parameters"]
+                for each in methods[task] if isinstance(methods, Mapping) else methods:
+                    parameters = each.parameters
                     if "k" in parameters:
                         passes = np.full(samples, max(1, 32 // parameters["k"]))
                     else:
@@ -88,5 +97,5 @@ def write_run(
                         passes = generator.integers(2, 4 + int(24 * value), samples)
                     right = generator.random(samples) < np.exp(-0.01 * (number % 5) * 32 / passes)
                     rows = sample_rows(task, map(float, right), map(int, passes))
-                    store.write_samples(model, task, entry["label"], rows)
+                    store.write_samples(model, task, each, rows)
     return store

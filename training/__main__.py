@@ -194,7 +194,7 @@ def export(directory: Path, output: Path) -> None:
 @click.argument("predictions", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def card(directory: Path, predictions: tuple[Path, ...]) -> None:
     """Score PREDICTIONS, files of `predict` and `ideal`, and write the model's card."""
-    from benchmark.store.runs import write_atomically
+    from hub_dataset.disk import write_atomically
 
     from .card import card_text
     from .predictions import check_predictions, read_predictions

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.store.runs import write_atomically
+from hub_dataset.disk import write_atomically
 
 from .model import ModelConfig
 from .tokenizer import ASSISTANT, END, MASK, PAD, load_backend

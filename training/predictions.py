@@ -11,8 +11,8 @@ from typing import IO, Any
 
 from benchmark.engine.decoding import noise_source
 from benchmark.models.prompts import decode_answer, encode_prompts
+from benchmark.protocol.method import Method, expand
 from benchmark.protocol.questions import Row
-from benchmark.protocol.settings import SchedulerSetting, parse_specification
 
 # Answers are generated at one length, which fits all of them.
 NEW_TOKENS = 64
@@ -42,7 +42,7 @@ def predict(
     model: Any,
     tokenizer: Any,
     rows: Sequence[Row],
-    setting: SchedulerSetting,
+    setting: Method,
     *,
     name: str = REFERENCE,
     made_with: str = "",
@@ -50,7 +50,7 @@ def predict(
     temperature: float = 0.0,
     seed: int = 0,
 ) -> Iterator[dict[str, Any]]:
-    """One record per row: model, what it was made with, task, id, the setting's label, the prediction, and its cost."""
+    """One record per row: model, what it was made with, task, id, the method, the prediction, and its cost."""
     from samplers import generate
 
     inputs = encode_prompts(tokenizer, rows)
@@ -63,7 +63,7 @@ def predict(
         max_new_tokens=new_tokens,
         block_length=setting.block_length,
         # A row's noise is drawn on the processor, and moved: the same on every machine.
-        generator=[noise_source(seed, row["id"], setting.label) for row in rows],
+        generator=[noise_source(seed, row["id"], str(setting)) for row in rows],
     )
     answers = output.sequences[:, inputs["input_ids"].shape[1] :].tolist()
     for row, tokens, passes in zip(rows, answers, output.num_forward_passes.tolist(), strict=True):
@@ -72,7 +72,7 @@ def predict(
             "made_with": made_with,
             "task": row["task"],
             "id": row["id"],
-            "setting": setting.label,
+            "setting": str(setting),
             "prediction": decode_answer(tokenizer, tokens),
             "num_tokens": len(tokens),
             "num_forward_passes": passes,
@@ -100,7 +100,7 @@ def write_predictions(
 
     model: Any = models.load(directory, dtype="float32", device=device)
     tokenizer = models.load_tokenizer(str(directory))
-    settings = [SchedulerSetting(*parse_specification(text)) for text in specifications]
+    settings = [method for text in specifications for method in expand(text, NEW_TOKENS)]
     made_with = _made_with(directory, REFERENCE)
     rows = [row for task in tasks for row in load_rows(task, samples)]
     with _draft(output) as file:
@@ -131,7 +131,7 @@ def write_ideal_predictions(
     from samplers import models
 
     lender = models.load_tokenizer(str(directory))
-    settings = [SchedulerSetting(*parse_specification(text)) for text in specifications]
+    settings = [method for text in specifications for method in expand(text, NEW_TOKENS)]
     made_with = _made_with(directory, IDEAL)
     with _draft(output) as file:
         for task in tasks:

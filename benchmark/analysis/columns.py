@@ -1,4 +1,4 @@
-"""The samples of one setting as columns, which is what reports compute with."""
+"""The samples of one method as columns, which is what reports compute with."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,19 +8,20 @@ import numpy as np
 
 from benchmark.analysis.closed_forms import AnswerTokens
 from benchmark.analysis.statistics import FloatArray
+from benchmark.protocol.method import Method
 from benchmark.store.merging import MergedRuns
 from benchmark.store.runs import RunStore
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What a report needs of the samples of one setting; arrays are (samples,), scores 0..1.
+    """What a report needs of the samples of one method; arrays are (samples,), scores 0..1.
 
     `scores` is the mean of every score, in percent, over the samples that have it.
     """
 
     ids: tuple[str, ...]
-    score: FloatArray
+    headline: FloatArray
     score_strict: FloatArray | None
     scores: dict[str, float]
     tokens_per_step: FloatArray
@@ -30,12 +31,12 @@ class Samples:
     items: list[AnswerTokens] | None
 
 
-def load_samples(store: RunStore | MergedRuns, model: str, task: str, label: str) -> Samples | None:
-    """The samples of one setting in the order of their ids, or None where they are absent, cut off or altered."""
-    rows = store.find_samples(model, task, label)
+def load_samples(store: RunStore | MergedRuns, model: str, task: str, method: Method) -> Samples | None:
+    """The samples of one method in the order of their ids, or None where they are absent, cut off or altered."""
+    rows = store.find_samples(model, task, method)
     if rows is None:
         return None
-    # In the order of the ids, so that the samples of all settings line up however they were written.
+    # In the order of the ids, so that the samples of all methods line up however they were written.
     rows.sort(key=lambda row: row["id"])
 
     def column(values: Iterable[float]) -> FloatArray:
@@ -44,7 +45,7 @@ def load_samples(store: RunStore | MergedRuns, model: str, task: str, label: str
     strict = [row["scores"].get("score_strict") for row in rows]
     return Samples(
         ids=tuple(row["id"] for row in rows),
-        score=column(row["scores"]["headline"] for row in rows),
+        headline=column(row["scores"]["headline"] for row in rows),
         score_strict=None if any(value is None for value in strict) else column(strict),
         scores=_mean_scores([row["scores"] for row in rows]),
         tokens_per_step=column(row["tokens_per_step"] for row in rows),

@@ -1,23 +1,35 @@
-"""Prints the tasks, schedulers and models that can be named."""
+"""The command `parallelbench list`: the tasks, schedulers, models and grids that can be named."""
 
 from __future__ import annotations
 
-KINDS = ("tasks", "schedulers", "models")
+import click
+
+from benchmark.cli import options
+
+KINDS = ("tasks", "schedulers", "models", "grids")
 ABOUT_MODELS = """Memory is that of the weights; what a forward pass needs comes on top.
 Licences are what the model cards named when we looked; the card on the Hub decides.
 not found: on no page that we could read. apple-amlr: for research only."""
 
 
+@click.command(name="list")
+@click.argument("what", type=click.Choice(KINDS), required=False)
+def command(what: str | None) -> None:
+    """List tasks, schedulers, models and grids, or one of the four.
+
+    \b
+    Example:
+      parallelbench list schedulers
+    """
+    show_lists(what)
+
+
 def show_lists(what: str | None) -> None:
-    """Print the tasks, schedulers and models that can be named, or one of the three."""
+    """Print all that can be named, or one kind of it."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # A pipe has no width of its own, and what is written there should not be cut to 80 columns.
-        console = Console(highlight=False, width=110)
+    console = options.console()
     for kind in KINDS:
         if what in (None, kind):
             columns, entries = _list(kind)
@@ -33,7 +45,7 @@ def show_lists(what: str | None) -> None:
 
 
 def _list(kind: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows of one of the lists; only that of schedulers has to import them."""
+    """Columns and rows of one of the lists; only that of schedulers has to import torch."""
     if kind == "tasks":
         import hub_dataset
 
@@ -47,6 +59,10 @@ def _list(kind: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         from samplers import scheduler_names
 
         return ("scheduler", "parameters"), [(name, _parameters(name)) for name in scheduler_names()]
+    if kind == "grids":
+        from benchmark.protocol.grids import grid_names, read_grid
+
+        return ("grid", "what it runs"), [(name, read_grid(name).about) for name in grid_names()]
     return ("model", "family", "parameters", "memory (bf16)", "licence"), list(_models())
 
 

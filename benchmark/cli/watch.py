@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from benchmark.cli import options as shared
+from benchmark.protocol.method import Method, expand
 from benchmark.protocol.questions import Row, load_rows, resolve_tasks
-from benchmark.protocol.settings import SchedulerSetting, parse_specification
 from hub_dataset.disk import write_atomically
 
 if TYPE_CHECKING:
@@ -98,17 +101,19 @@ def watch(
     if len(rows) <= row:
         raise ValueError(f"row {row} of {names[0]} does not exist; rows are numbered from 0 to {len(rows) - 1}")
     question = rows[row]
-    name, parameters = parse_specification(scheduler)
-    setting = SchedulerSetting(name, parameters, block_length)
-    frames = decode(question, model, setting, max_new_tokens, temperature, seed, options)
-    title = f"{names[0]}, row {row} · {model} · {setting.label}"
+    methods = expand(scheduler, 1, block_length, sweep=False)
+    if len(methods) != 1:
+        raise ValueError(f"scheduler {scheduler!r} stands for {len(methods)} methods; name one")
+    (method,) = methods
+    frames = decode(question, model, method, max_new_tokens, temperature, seed, options)
+    title = f"{names[0]}, row {row} · {model} · {method}"
     _show(question, title, frames, delay, save)
 
 
 def decode(
     row: Row,
     model_name: str,
-    setting: SchedulerSetting,
+    method: Method,
     max_new_tokens: int | None,
     temperature: float | None,
     seed: int,
@@ -134,10 +139,10 @@ def decode(
         inputs["input_ids"].to(prepared.device),
         attention_mask=inputs["attention_mask"].to(prepared.device),
         mask_token_id=prepared.model.mask_token_id,
-        scheduler=setting.build(model.default_temperature if temperature is None else temperature),
+        scheduler=method.build(model.default_temperature if temperature is None else temperature),
         max_new_tokens=length,
-        block_length=setting.block_length,
-        generator=[noise_source(seed, row["id"], setting.label)],
+        block_length=method.decoded_block_length,
+        generator=[noise_source(seed, row["id"], str(method))],
     ):
         yield frame_of(step, prepared.tokenizer)
 
@@ -294,3 +299,38 @@ def _save(path: Path, title: str, head: Any, foot: Any, frames: list[Frame]) -> 
     foot(recorder, frames[-1])
     text = _without_fonts(recorder.export_svg(title=title)) if colours else recorder.export_text()
     write_atomically(path, text.encode())
+
+
+@click.command(name="watch")
+@click.option("--task", required=True, help="Task, such as waiting_line_shuffle.")
+@click.option("--row", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the question.")
+@click.option("--scheduler", default="confidence", show_default=True, help="Scheduler, as in entropy:k=4.")
+@click.option("--model", default="ideal", show_default=True, help="Model, as for run.")
+@shared.block_length
+@shared.max_new_tokens
+@shared.temperature
+@shared.seed
+@shared.dtype
+@click.option("--device", help="cpu, cuda, cuda:1 ...; by default a GPU if there is one.")
+@click.option("--revision", callback=shared.not_blank, help="Branch, tag or commit on the Hub.")
+@click.option(
+    "--delay",
+    type=click.FloatRange(min=0, max=60),
+    callback=shared.finite,
+    default=0.4,
+    show_default=True,
+    help="Seconds between two steps in a terminal; 0 prints all steps one under the other.",
+)
+@click.option("--save", type=click.Path(), callback=shared.path, help="Keep all steps in a file: .svg or .txt.")
+def command(dtype: str | None, device: str | None, revision: str | None, **arguments: Any) -> None:
+    """Decode one question and show every step: what was committed, what was masked again, what is still masked.
+
+    Written to a file or a pipe, it marks them with brackets instead of colours.
+
+    \b
+    Example:
+      parallelbench watch --task waiting_line_shuffle --row 3 --scheduler remdm:k=2
+    """
+    from benchmark.models.interface import ModelOptions
+
+    watch(**arguments, options=ModelOptions(dtype=dtype, device=device, revision=revision))

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from benchmark.engine.decoding import Notice, TaskDecoder
 from benchmark.models import BenchmarkModel
+from benchmark.protocol.method import Method
 from benchmark.protocol.questions import Row
-from benchmark.protocol.settings import RunSettings, SchedulerSetting
+from benchmark.protocol.settings import RunSettings
 from benchmark.store.runs import RunStore
 from hub_dataset.parts import METRIC
 
@@ -34,7 +35,7 @@ class Job:
     task: str
     rows: list[Row]
     max_new_tokens: int
-    pending: list[SchedulerSetting]
+    pending: list[Method]
 
 
 class Progress(Protocol):
@@ -99,11 +100,11 @@ class Runner:
             for task in self.settings.tasks:
                 rows = self.rows[task]
                 ids = [row["id"] for row in rows]
-                wanted = [s for s in self.settings.schedulers if s.tasks is None or task in s.tasks]
-                pending = [s for s in wanted if not self.store.has_samples(model.name, task, s.label, ids)]
+                wanted = self.settings.methods_of(model.name, task)
+                pending = [method for method in wanted if not self.store.has_samples(model.name, task, method, ids)]
                 finished[task] += len(wanted) - len(pending)
                 if pending:
-                    jobs.append(Job(model, task, rows, self.settings.new_tokens(model, rows), pending))
+                    jobs.append(Job(model, task, rows, self.settings.new_tokens(model, task, rows), pending))
         jobs.sort(key=lambda job: -job.max_new_tokens * len(job.pending))
         return jobs, finished
 
@@ -178,16 +179,16 @@ class Runner:
         try:
             decoder = self._decoder(job, notice)
             temperature = self.settings.temperature
-            for setting in job.pending:
+            for method in job.pending:
                 samples = decoder.decode(
-                    setting.build(job.model.default_temperature if temperature is None else temperature),
-                    label=setting.label,
-                    block_length=setting.block_length,
+                    method.build(job.model.default_temperature if temperature is None else temperature),
+                    label=str(method),
+                    block_length=method.decoded_block_length,
                     callback=self._check_stop,
                     watch=watch,
                 )
                 scored, signatures = self._score(job.rows, samples)
-                self.store.write_samples(job.model.name, job.task, setting.label, scored, signatures)
+                self.store.write_samples(job.model.name, job.task, method, scored, signatures)
                 with self._reporting:
                     progress.setting_done(job)
             if decoder.has_shrunk:

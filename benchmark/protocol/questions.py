@@ -7,7 +7,7 @@ Row = dict[str, Any]
 
 
 def resolve_tasks(patterns: list[str]) -> list[str]:
-    """Config names for what a user wrote: names, `waiting_line/copy` for `waiting_line_copy`, or `waiting_line_*`.
+    """Config names for what a user wrote: names (`waiting_line/copy` too), patterns (`waiting_line_*`), or groups.
 
     No pattern means the default suite. The order is that of the patterns; nothing is named twice.
 
@@ -19,10 +19,10 @@ def resolve_tasks(patterns: list[str]) -> list[str]:
     if not patterns:
         return hub_dataset.default_task_names()
     found: list[str] = []
-    known = hub_dataset.config_names()
+    known, groups = hub_dataset.config_names(), hub_dataset.task_groups()
     for pattern in patterns:
         wanted = pattern.replace("/", "_").replace("-", "_")
-        names = [name for name in known if fnmatchcase(name, wanted)]
+        names = groups.get(wanted) or [name for name in known if fnmatchcase(name, wanted)]
         if not names:
             raise ValueError(
                 f"unknown task {pattern!r}{_suggestion(wanted, known)}; `parallelbench list tasks` shows all"

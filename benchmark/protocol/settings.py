@@ -1,71 +1,59 @@
-"""What one run is made of: models, tasks, scheduler settings, and the protocol that fills in what nobody said."""
+"""What one run is made of: groups of models, tasks and methods, and what else decides its numbers."""
+
+from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
-# The protocol of the ParallelBench paper (arXiv 2510.04767): powers of two where there is a quota, these for the rest.
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-FACTORS = (0.7, 1.0, 1.3, 1.6, 1.9)
-# Beyond the protocol: the values that the methods' own papers report.
-ENTROPY_BOUNDS = (0.001, 0.01, 0.1, 0.6)
-LOW_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
-_SWEPT = {
-    "threshold": ("threshold", THRESHOLDS),
-    "factor": ("factor", FACTORS),
-    "eb": ("entropy_bound", ENTROPY_BOUNDS),
-    "klass": ("threshold", LOW_THRESHOLDS),
-    "wino": ("threshold", LOW_THRESHOLDS),
-    "hierarchy": ("threshold", LOW_THRESHOLDS),
-    "slow_fast": ("threshold", LOW_THRESHOLDS),
-    "credit": ("threshold", LOW_THRESHOLDS),
-    "quota_threshold": ("threshold", LOW_THRESHOLDS),
-    "editing": ("threshold", LOW_THRESHOLDS),
-}
-# No parameter has a use for more, and tensors as long as a mistyped number would fill the memory.
-_LARGEST_PARAMETER = 1_000_000
-_PARAMETERS = r"\s*(?::(?P<colon>.*)|\((?P<brackets>.*)\))?\s*"
-_SPECIFICATION = re.compile(r"\s*(?P<name>[\w.]+):(?P<class>[A-Za-z_]\w*)(?!\s*=)" + _PARAMETERS, flags=re.DOTALL)
-_SHORT_SPECIFICATION = re.compile(r"\s*(?P<name>[\w-]+)(?P<class>)" + _PARAMETERS, flags=re.DOTALL)
+from benchmark.protocol.method import Method
+
+FORMAT = 2
+#: Model, task and method: whose samples are one file.
+Key = tuple[str, str, Method]
 
 
 @dataclass(frozen=True, slots=True)
-class SchedulerSetting:
-    """One scheduler with its parameters, and the tasks it is run on (None: all).
+class Group:
+    """Every one of these models is run on every one of these tasks with every one of these methods.
 
-    `block_length` None means one block as long as the answer.
+    `new_tokens` None means the default: as many as the task, and the model, take.
     """
 
-    name: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-    block_length: int | None = None
-    tasks: tuple[str, ...] | None = None
-
-    @property
-    def label(self) -> str:
-        """How reports name it, `confidence(k=4)`; different settings have different labels."""
-        inside = ", ".join(f"{key}={_as_text(value)}" for key, value in self.parameters.items())
-        return f"{self.name}({inside})"
-
-    def build(self, temperature: float) -> Any:
-        """The scheduler; `temperature` applies unless the parameters name one."""
-        from samplers import scheduler_class
-
-        return scheduler_class(self.name)(**{"temperature": temperature, **self.parameters})
+    models: tuple[str, ...]
+    tasks: tuple[str, ...]
+    methods: tuple[Method, ...]
+    new_tokens: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The setting as it is written to a run's settings."""
-        entry: dict[str, Any] = {
-            "name": self.name,
-            "label": self.label,
-            "parameters": self.parameters,
-            "block_length": self.block_length,
+        """The group as it is written to a run's settings."""
+        return {
+            "models": list(self.models),
+            "tasks": list(self.tasks),
+            "methods": list(map(str, self.methods)),
+            "new_tokens": self.new_tokens,
         }
-        return entry if self.tasks is None else {**entry, "tasks": list(self.tasks)}
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> Group:
+        """The group that was written as `entry`; raises `ValueError` if none was."""
+        keys = ("models", "tasks", "methods")
+        lists: list[Any] = [entry.get(key) if isinstance(entry, Mapping) else None for key in keys]
+        if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in lists):
+            raise ValueError(f"{entry!r} is no group; expected lists of names as models, tasks and methods")
+        models, tasks, methods = lists
+        return cls(tuple(models), tuple(tasks), tuple(map(Method.parse, methods)), entry.get("new_tokens"))
+
+
+def default_new_tokens(model: Any, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Tokens that a model generates for these rows where nobody names a number: as many as the rows' task has in the
+    protocol, or as the model's answers take at least, whichever is more."""
+    least: int = max(model.answer_length or 0, *(row["max_new_tokens"] for row in rows))
+    return least
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,32 +63,49 @@ class RunSettings:
     `checksums` holds task → SHA-256 of its rows; `model_records` has name → what tells a model from others of its name.
     """
 
-    models: tuple[str, ...]
-    tasks: tuple[str, ...]
-    schedulers: tuple[SchedulerSetting, ...]
+    groups: tuple[Group, ...]
     samples: int | None
     seed: int
     temperature: float | None
-    max_new_tokens: int | None
     checksums: dict[str, str]
     model_records: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def new_tokens(self, model: Any, rows: Sequence[dict[str, Any]]) -> int:
-        """Tokens that a model generates for these rows: what the user says, else what the task and the model need."""
-        return self.max_new_tokens or max(model.answer_length or 0, *(row["max_new_tokens"] for row in rows))
+    @property
+    def models(self) -> list[str]:
+        """Names in the order in which they first appear."""
+        return _in_order(group.models for group in self.groups)
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names in the order in which they first appear."""
+        return _in_order(group.tasks for group in self.groups)
+
+    @property
+    def methods(self) -> list[Method]:
+        """Methods in the order in which they first appear."""
+        return _in_order(group.methods for group in self.groups)
+
+    def methods_of(self, model: str, task: str) -> list[Method]:
+        """The methods that a model is run with on a task."""
+        return _in_order(group.methods for group in self.groups if model in group.models and task in group.tasks)
+
+    def new_tokens(self, model: Any, task: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Tokens that a model generates for these rows: what the run says, else what the task and the model need."""
+        given = [group.new_tokens for group in self.groups if model.name in group.models and task in group.tasks]
+        return next(iter(given), None) or default_new_tokens(model, rows)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON, without what may differ between two sittings of the same run."""
         import hub_dataset
 
         return {
+            "format": FORMAT,
             "models": [self._model_entry(name) for name in self.models],
-            "tasks": list(self.tasks),
-            "schedulers": [setting.as_dict() for setting in self.schedulers],
+            "groups": [group.as_dict() for group in self.groups],
+            "schedulers": {name: describe_scheduler(name) for name in _in_order([[m.name for m in self.methods]])},
             "samples": self.samples,
             "seed": self.seed,
             "temperature": self.temperature,
-            "max_new_tokens": self.max_new_tokens,
             "data": {"version": hub_dataset.DATA_VERSION, "checksums": self.checksums},
             "parallelbench": package_version(),
         }
@@ -115,7 +120,26 @@ class RunSettings:
         text = json.dumps(self.as_dict(), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]
         models = re.sub(r"[^A-Za-z0-9.-]+", "-", "+".join(self.models)).strip("-.")[:60]
-        return f"{models}-{len(self.tasks)}tasks-{len(self.schedulers)}settings-seed{self.seed}-{digest}"
+        return f"{models}-{len(self.tasks)}tasks-{len(self.methods)}methods-seed{self.seed}-{digest}"
+
+
+def describe_scheduler(name: str) -> dict[str, Any]:
+    """What a report must know of a scheduler whose class may not be there any more: see `UnmaskingScheduler`."""
+    from benchmark.protocol.method import find_class
+
+    found = find_class(name)
+    keys = ("speed_parameter", "adaptive", "blocks_follow_k")
+    return {key: getattr(found, key) for key in keys}
+
+
+def group_methods(
+    models: Iterable[str], methods: Mapping[str, list[Method]], new_tokens: int | None = None
+) -> list[Group]:
+    """Groups for task → methods: tasks that have the same methods are one."""
+    tasks: dict[tuple[Method, ...], list[str]] = {}
+    for task, of_task in methods.items():
+        tasks.setdefault(tuple(of_task), []).append(task)
+    return [Group(tuple(models), tuple(names), found, new_tokens) for found, names in tasks.items() if found]
 
 
 def package_version() -> str:
@@ -125,151 +149,25 @@ def package_version() -> str:
     return version("parallelbench")
 
 
-def parse_schedulers(
-    specifications: Sequence[str], token_counts: dict[str, int], block_length: int | None
-) -> tuple[SchedulerSetting, ...]:
-    """Settings for what a user wrote, or the whole protocol where nothing was written.
-
-    A specification is a name (`confidence`), or a name with parameters (`confidence:k=4`, `"confidence(k=4)"`). One
-    that does not name the parameter of speed (`k`, `threshold`, `factor`) stands for the protocol's values of it. The
-    name may be where to import a class from (`package.module:ClassName`); the whole protocol is its nine methods.
-
-    Args:
-        specifications: as written.
-        token_counts: task → new tokens; quotas go up to the number of tokens of each task.
-        block_length: for all settings; None follows the protocol: one block, but blocks of k for left to right.
-
-    Raises:
-        ValueError: unknown scheduler or parameter, or a value the scheduler refuses.
-    """
-    from samplers import protocol_scheduler_names
-
-    settings: list[SchedulerSetting] = []
-    for specification in specifications or protocol_scheduler_names():
-        name, parameters = parse_specification(specification)
-        for setting in _sweep(name, parameters, token_counts, block_length):
-            if setting.label not in [other.label for other in settings]:
-                settings.append(setting)
-    return tuple(settings)
+def model_names(settings: Mapping[str, Any]) -> list[str]:
+    """Names of the models of a run's settings as they are on disk; an entry is a name or an object with a `name`."""
+    return [entry if isinstance(entry, str) else entry["name"] for entry in settings["models"]]
 
 
-def parse_specification(text: str) -> tuple[str, dict[str, Any]]:
-    """Name and parameters of `name`, `name:key=value,…` or `name(key=value, …)`.
-
-    The name is a short one, or `package.module:ClassName`, which is looked for in the current directory too. The
-    parameters come in the order of the scheduler's own, whatever the order in which they were written.
-
-    Raises:
-        ValueError: the text has another form, or the scheduler or a parameter of it is unknown or refused.
-    """
-    from samplers import scheduler_names
-
-    match = _SPECIFICATION.fullmatch(text)
-    if match is not None and match["class"] and match["name"] in scheduler_names():
-        match = None
-    match = match or _SHORT_SPECIFICATION.fullmatch(text)
-    if match is None:
-        raise ValueError(f"cannot read scheduler {text!r}; write a name, or name:parameter=value,parameter=value")
-    written = match["name"]
-    if match["class"]:
-        name = f"{written}:{match['class']}"
-        _import_from_here(name)
-    else:
-        name = written.replace("-", "_")
-        if name not in scheduler_names():
-            raise ValueError(f"unknown scheduler {written!r}; known are {', '.join(scheduler_names())}")
-    inside = match["colon"] or match["brackets"] or ""
-    parameters: dict[str, Any] = {}
-    for part in filter(None, (part.strip() for part in inside.split(","))):
-        key, equals, value = part.partition("=")
-        if not equals or not key.strip() or not value.strip():
-            raise ValueError(f"cannot read {part!r} in scheduler {text!r}; write parameter=value")
-        if key.strip() in parameters:
-            raise ValueError(f"scheduler {text!r} gives {key.strip()!r} twice")
-        parameters[key.strip()] = _as_value(value.strip())
-    return name, _checked(name, parameters) if parameters else parameters
+def settings_groups(settings: Mapping[str, Any]) -> list[Group]:
+    """The groups of a run's settings as they are on disk."""
+    return [Group.from_dict(entry) for entry in settings["groups"]]
 
 
-def _import_from_here(location: str) -> None:
-    """Import `module:Class`, from the current directory too; `ValueError` if that cannot be done."""
-    import os
-    import sys
-
-    from samplers import scheduler_class
-
-    # An installed command does not look where it is called from.
-    if os.getcwd() not in sys.path:  # noqa: PTH109
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109
-    try:
-        scheduler_class(location)
-    except TypeError as error:
-        raise ValueError(str(error)) from None
+def settings_keys(groups: Iterable[Group]) -> list[Key]:
+    """Every (model, task, method) of these groups once, in the order in which models, tasks and methods appear."""
+    groups = list(groups)
+    wanted = {key for group in groups for key in product(group.models, group.tasks, group.methods)}
+    models, tasks = _in_order(group.models for group in groups), _in_order(group.tasks for group in groups)
+    methods = _in_order(group.methods for group in groups)
+    return [key for key in product(models, tasks, methods) if key in wanted]
 
 
-def _checked(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """The parameters in the order of the scheduler's own; `ValueError` if one is unknown or refused."""
-    from samplers import scheduler_class
-
-    found, known = scheduler_class(name), _parameters_of(name)
-    for key in parameters:
-        if key not in known:
-            raise ValueError(f"scheduler {name!r} has no parameter {key!r}; it has {', '.join(known)}")
-        value = parameters[key]
-        if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _LARGEST_PARAMETER):
-            raise ValueError(f"scheduler {name!r}: {key}={value} should be a number of at most {_LARGEST_PARAMETER}")
-    try:
-        found(**parameters)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"scheduler {name!r}: {error}") from None
-    # None says what saying nothing says.
-    return {key: parameters[key] for key in known if parameters.get(key) is not None}
-
-
-def _parameters_of(name: str) -> list[str]:
-    """The names of a scheduler's parameters, in its own order."""
-    import inspect
-
-    from samplers import scheduler_class
-
-    return [key for key in inspect.signature(scheduler_class(name).__init__).parameters if key != "self"]
-
-
-def _sweep(
-    name: str, parameters: dict[str, Any], token_counts: dict[str, int], block_length: int | None
-) -> list[SchedulerSetting]:
-    """One setting, or one for each of the protocol's values of the parameter that sets the speed."""
-    swept, values = _SWEPT.get(name) or ("k" if "k" in _parameters_of(name) else None, ())
-    if swept is None:
-        return [SchedulerSetting(name, parameters, block_length)]
-    if swept in parameters or "num_inference_steps" in parameters:
-        quota = parameters.get("k")
-        own_blocks = quota if name == "left_to_right" and block_length is None else block_length
-        return [SchedulerSetting(name, parameters, own_blocks)]
-    if swept != "k":
-        return [SchedulerSetting(name, {swept: value, **parameters}, block_length) for value in values]
-    settings = []
-    quota = 1
-    while quota <= max(token_counts.values()):
-        tasks = tuple(task for task, tokens in token_counts.items() if tokens >= quota)
-        own_blocks = quota if name == "left_to_right" and block_length is None else block_length
-        restricted = None if len(tasks) == len(token_counts) else tasks
-        settings.append(SchedulerSetting(name, {"k": quota, **parameters}, own_blocks, restricted))
-        quota *= 2
-    return settings
-
-
-def _as_value(text: str) -> Any:
-    """A number, true, false, none, or the text itself."""
-    named = {"true": True, "false": False, "none": None}
-    if text.lower() in named:
-        return named[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text.strip("\"'")
-
-
-def _as_text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+def _in_order(parts: Iterable[Iterable[Any]]) -> list[Any]:
+    """Everything once, in the order in which it first appears."""
+    return list(dict.fromkeys(entry for part in parts for entry in part))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING, Literal
 
-from benchmark.analysis.families import Family
+from benchmark.analysis.curves import Curve
 from benchmark.analysis.summary import PB_SCORES, Point, Summary
+from benchmark.protocol.method import BLOCK_LENGTH
 from benchmark.report.tables import UNFINISHED, number
 
 if TYPE_CHECKING:
@@ -37,42 +39,60 @@ LINE_STYLES: tuple[LineStyle, ...] = (
 MARKER_SCALES = {"*": 1.6, "P": 1.3, "X": 1.2, "o": 0.9, "s": 0.9, "D": 0.85}
 _LEGEND_WIDTH = 28
 
-# One per family and model: its settings that are there, with their values.
-Curves = list[tuple[Family, str, list[tuple[float | None, Point]]]]
+# One per curve and model: its methods that are there, with the values of the curve's parameter.
+Lines = list[tuple[Curve, str, list[tuple[float | None, Point]]]]
 
 
-def style_of(family: Family, families: Sequence[Family]) -> tuple[str, str]:
-    """Colour and marker of a family: its scheduler's own for the first family of it, further ones for the others."""
-    first = next(other for other in families if other.scheduler == family.scheduler)
-    if family.scheduler in STYLES and first.name == family.name:
-        return STYLES[family.scheduler]
-    others = [
-        other.name
-        for other in families
-        if other.scheduler not in STYLES
-        or next(member for member in families if member.scheduler == other.scheduler).name != other.name
-    ]
-    return _MORE_STYLES[others.index(family.name) % len(_MORE_STYLES)]
+def style_of(curve: Curve, curves: Sequence[Curve]) -> tuple[str, str]:
+    """Colour and marker of a curve: its scheduler's own for the first curve of it, further ones for the others.
+
+    Curves that differ in the block length alone share both, and the shorter the blocks, the paler the colour.
+    """
+    kinds = list(dict.fromkeys((c.scheduler, _without_blocks(c)) for c in curves))
+    first = {scheduler: (scheduler, fixed) for scheduler, fixed in reversed(kinds)}
+    kind = (curve.scheduler, _without_blocks(curve))
+    others = [each for each in kinds if each[0] not in STYLES or first[each[0]] != each]
+    more = _MORE_STYLES[others.index(kind) % len(_MORE_STYLES)] if kind in others else None
+    colour, marker = more or STYLES[curve.scheduler]
+    lengths = sorted({_blocks(c) for c in curves if (c.scheduler, _without_blocks(c)) == kind})
+    return _paler(colour, (lengths.index(_blocks(curve)) + 1) / len(lengths)), marker
 
 
-def legend_handles(summary: Summary, curves: Curves, *, speeds: bool = False) -> list[Line2D]:
-    """Legend entries: a line per family, with its PBx if `speeds`, and a line style per model if there are several."""
+def _without_blocks(curve: Curve) -> tuple[object, ...]:
+    return curve.parameter, tuple(item for item in curve.fixed if item[0] != BLOCK_LENGTH)
+
+
+def _blocks(curve: Curve) -> float:
+    """The block length of a curve; one block as long as the answer is the longest."""
+    length = dict(curve.fixed).get(BLOCK_LENGTH)
+    return inf if length is None else float(length)
+
+
+def _paler(colour: str, share: float) -> str:
+    """`share` of what tells a colour from white, and at least a fourth of it."""
+    kept = 0.25 + 0.75 * share
+    channels = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return "#" + "".join(f"{round(255 - kept * (255 - channel)):02X}" for channel in channels)
+
+
+def legend_handles(summary: Summary, lines: Lines, *, speeds: bool = False) -> list[Line2D]:
+    """Legend entries: a line per curve, with its PBx if `speeds`, and a line style per model if there are several."""
     from matplotlib.lines import Line2D
 
-    names = {family.name for family, _, _ in curves}
+    names = {curve.name for curve, _, _ in lines}
     handles = []
-    for family in summary.families:
-        if family.name in names:
-            colour, marker = style_of(family, summary.families)
-            label = _wrapped(family.name)
+    for curve in summary.curves:
+        if curve.name in names:
+            colour, marker = style_of(curve, summary.curves)
+            label = _wrapped(curve.name)
             if speeds:
-                reached = summary.tokens_per_step_at.get((summary.models[0], family.name))
+                reached = summary.tokens_per_step_at.get((summary.models[0], curve.name))
                 values = [UNFINISHED if reached is None else number(reached[score]) for score in PB_SCORES]
                 label += f"\n{' / '.join(values)}"
             size = 6.0 * MARKER_SCALES.get(marker, 1.0)
             handles.append(Line2D([], [], color=colour, marker=marker, markersize=size, label=label))
     if len(summary.models) > 1:
-        for model in dict.fromkeys(model for _, model, _ in curves):
+        for model in dict.fromkeys(model for _, model, _ in lines):
             style = LINE_STYLES[summary.models.index(model) % len(LINE_STYLES)]
             handles.append(Line2D([], [], color="#222222", linestyle=style, label=_wrapped(model)))
     return handles

@@ -1,4 +1,4 @@
-"""Trade-off plots of a report: score against tokens per step, as PNG files that are the same bytes every time."""
+"""Trade-off plots of a report: headline against tokens per step, as PNG files that are the same bytes every time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.analysis.summary import PB_SCORES, Point, Summary
-from benchmark.report.plot_styles import LINE_STYLES, MARKER_SCALES, Curves, entry_width, legend_handles, style_of
-from benchmark.report.tables import setting_name
+from benchmark.protocol.method import Method
+from benchmark.report.plot_styles import LINE_STYLES, MARKER_SCALES, Lines, entry_width, legend_handles, style_of
+from benchmark.report.tables import value_name
 from benchmark.report.theory_plots import draw_panels, panels
-from benchmark.store.runs import PLOTS, file_name, write_atomically
+from benchmark.store.runs import PLOTS, file_name
+from hub_dataset.disk import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,11 +60,11 @@ def write_plots(summary: Summary, directory: Path) -> list[Path]:
             if found := panels(summary, task):
                 draw_panels(figure, summary, task, found)
                 save(theory_plot_path(task))
-        drawn = [(task, curves) for task in summary.tasks if (curves := _task_curves(summary, task))]
-        for task, curves in drawn:
-            _draw_single(figure, summary, curves, task, best=_best_scores(summary, task))
+        drawn = [(task, lines) for task in summary.tasks if (lines := _task_lines(summary, task))]
+        for task, lines in drawn:
+            _draw_single(figure, summary, lines, task, best=_best_scores(summary, task))
             save(plot_path(task))
-        if mean := _mean_curves(summary):
+        if mean := _mean_lines(summary):
             title = f"Mean over {len(summary.tasks)} task{'' if len(summary.tasks) == 1 else 's'}"
             best = {model: summary.best_mean(model) for model in summary.models}
             _draw_single(figure, summary, mean, title, best=best, mark_speeds=True)
@@ -101,23 +103,23 @@ def _clean_matplotlib() -> Iterator[None]:
         yield
 
 
-def _task_curves(summary: Summary, task: str) -> Curves:
-    return _curves(summary, lambda model, label: summary.points.get((model, task, label)))
+def _task_lines(summary: Summary, task: str) -> Lines:
+    return _lines(summary, lambda model, method: summary.points.get((model, task, method)))
 
 
-def _mean_curves(summary: Summary) -> Curves:
-    return _curves(summary, lambda model, label: summary.means.get((model, label)))
+def _mean_lines(summary: Summary) -> Lines:
+    return _lines(summary, lambda model, method: summary.means.get((model, method)))
 
 
-def _curves(summary: Summary, find: Callable[[str, str], Point | None]) -> Curves:
-    curves = []
+def _lines(summary: Summary, find: Callable[[str, Method], Point | None]) -> Lines:
+    lines = []
     for model in summary.models:
-        for family in summary.families:
-            points = [(setting.value, find(model, setting.label)) for setting in family.settings]
+        for curve in summary.curves:
+            points = [(curve.value(method), find(model, method)) for method in curve.methods]
             present = [(value, point) for value, point in points if point is not None]
             if present:
-                curves.append((family, model, present))
-    return curves
+                lines.append((curve, model, present))
+    return lines
 
 
 def _best_scores(summary: Summary, task: str) -> dict[str, float]:
@@ -127,7 +129,7 @@ def _best_scores(summary: Summary, task: str) -> dict[str, float]:
 def _draw_single(
     figure: Figure,
     summary: Summary,
-    curves: Curves,
+    lines: Lines,
     title: str,
     *,
     best: Mapping[str, float],
@@ -135,21 +137,21 @@ def _draw_single(
 ) -> None:
     # With several models the legend names them, and the speeds of each stand in the tables.
     speeds = mark_speeds and len(summary.models) == 1
-    handles = legend_handles(summary, curves, speeds=speeds)
-    lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
-    height = max(5.2, 0.14 * lines + 0.09 * len(handles) + 1.0)
+    handles = legend_handles(summary, lines, speeds=speeds)
+    rows = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
+    height = max(5.2, 0.15 * rows + 0.09 * len(handles) + 1.0)
     # Names of models on the Hub are long.
     width = max(9.0, 6.75 + max(map(entry_width, handles)))
     figure.clear()
     figure.set_size_inches(width, height)
     axes = figure.add_axes((0.675 / width, 0.57 / height, 5.58 / width, 1 - 1.0 / height))
-    _draw_curves(axes, summary, curves, marker_size=6.0, intervals=True)
-    _label_settings(axes, summary, curves)
+    _draw_lines(axes, summary, lines, marker_size=6.0, intervals=True)
+    _label_methods(axes, summary, lines)
     _mark_best(axes, summary, best, named=True)
     axes.set_title(title, fontsize=12)
     axes.set_xlabel("tokens per step (mean over samples, log scale)")
-    is_text = all(point.is_of_text for _, _, points in curves for _, point in points)
-    axes.set_ylabel("grammar (%)" if is_text else "score (%)")
+    is_text = all(point.is_of_text for _, _, points in lines for _, point in points)
+    axes.set_ylabel("grammar (%)" if is_text else "headline (%)")
     if mark_speeds:
         _mark_speeds(axes, summary)
     figure.legend(
@@ -165,14 +167,14 @@ def _draw_single(
     )
 
 
-def _draw_curves(axes: Axes, summary: Summary, curves: Curves, *, marker_size: float, intervals: bool) -> None:
-    for family, model, points in curves:
-        colour, marker = style_of(family, summary.families)
-        ordered = sorted((point for _, point in points), key=lambda point: (point.tokens_per_step, -point.score))
+def _draw_lines(axes: Axes, summary: Summary, lines: Lines, *, marker_size: float, intervals: bool) -> None:
+    for curve, model, points in lines:
+        colour, marker = style_of(curve, summary.curves)
+        ordered = sorted((point for _, point in points), key=lambda point: (point.tokens_per_step, -point.headline))
         x = [point.tokens_per_step for point in ordered]
-        y = [point.score for point in ordered]
+        y = [point.headline for point in ordered]
         # Methods that choose their own speed are drawn on top: their points lie between those of the others.
-        order = 4 if family.adaptive else 3
+        order = 4 if curve.adaptive else 3
         axes.plot(
             x,
             y,
@@ -181,7 +183,7 @@ def _draw_curves(axes: Axes, summary: Summary, curves: Curves, *, marker_size: f
             markersize=marker_size * MARKER_SCALES.get(marker, 1.0),
             markeredgecolor="white" if intervals else colour,
             markeredgewidth=0.5 if intervals else 0.0,
-            linewidth=2.0 if family.adaptive else 1.4,
+            linewidth=2.0 if curve.adaptive else 1.4,
             linestyle=LINE_STYLES[summary.models.index(model) % len(LINE_STYLES)],
             zorder=order,
             clip_on=False,
@@ -190,7 +192,7 @@ def _draw_curves(axes: Axes, summary: Summary, curves: Curves, *, marker_size: f
             low = [point.low for point in ordered]
             high = [point.high for point in ordered]
             axes.vlines(x, low, high, colors=colour, linewidth=1.0, alpha=0.45, zorder=order - 1)
-    _scale(axes, [point.tokens_per_step for _, _, points in curves for _, point in points])
+    _scale(axes, [point.tokens_per_step for _, _, points in lines for _, point in points])
 
 
 def _scale(axes: Axes, speeds: Sequence[float]) -> None:
@@ -207,27 +209,27 @@ def _scale(axes: Axes, speeds: Sequence[float]) -> None:
     axes.set_yticks(range(0, 101, 20))
 
 
-def _label_settings(axes: Axes, summary: Summary, curves: Curves) -> None:
-    """Name the first and the last setting of each adaptive curve, so that a reader sees which way it runs."""
-    adaptive = [family.name for family in summary.families if family.adaptive]
+def _label_methods(axes: Axes, summary: Summary, lines: Lines) -> None:
+    """Name the first and the last value of each adaptive curve, so that a reader sees which way it runs."""
+    adaptive = [curve.name for curve in summary.curves if curve.adaptive]
     taken: list[tuple[float, float]] = []
-    for family, model, points in curves:
-        # One model shows which way the settings run; a second one's labels would lie on the first's.
-        if not family.adaptive or model != curves[0][1]:
+    for curve, model, points in lines:
+        # One model shows which way the values run; a second one's labels would lie on the first's.
+        if not curve.adaptive or model != lines[0][1]:
             continue
-        colour, _ = style_of(family, summary.families)
+        colour, _ = style_of(curve, summary.curves)
         ends = sorted(points, key=lambda item: item[1].tokens_per_step)
         # Every other curve has its labels below, and so has a point where a label above would run into the title.
-        below = adaptive.index(family.name) % 2 == 1
+        below = adaptive.index(curve.name) % 2 == 1
         for (value, point), side in ((ends[0], -1), (ends[-1], 1))[: len(ends)]:
-            x, y = axes.transData.transform((point.tokens_per_step, point.score))
-            x, y = x + 6 * side, y + (-13 if below or point.score > 94 else 6)
+            x, y = axes.transData.transform((point.tokens_per_step, point.headline))
+            x, y = x + 6 * side, y + (-13 if below or point.headline > 94 else 6)
             # Curves that end in the same place have their labels one below the other.
             while any(abs(x - other_x) < 24 and abs(y - other_y) < 12 for other_x, other_y in taken):
                 y -= 12
             taken.append((x, y))
             axes.annotate(
-                setting_name(value, adaptive=True),
+                value_name(value, adaptive=True),
                 (x, y),
                 xycoords="figure pixels",
                 ha="left" if side > 0 else "right",
@@ -272,18 +274,18 @@ def _mark_speeds(axes: Axes, summary: Summary) -> None:
             fontsize=8,
             color="#444444",
         )
-    colours = {family.name: style_of(family, summary.families)[0] for family in summary.families}
+    colours = {curve.name: style_of(curve, summary.curves)[0] for curve in summary.curves}
     for (_, name), reached in summary.tokens_per_step_at.items():
         for score, speed in reached.items():
             if speed is not None:
                 axes.plot(speed, score, color=colours[name], marker="|", markersize=9, markeredgewidth=1.8, zorder=5)
 
 
-def _draw_overview(figure: Figure, summary: Summary, drawn: list[tuple[str, Curves]]) -> None:
+def _draw_overview(figure: Figure, summary: Summary, drawn: list[tuple[str, Lines]]) -> None:
     columns = min(4, len(drawn))
     rows = -(-len(drawn) // columns)
     width = 3.1 * columns + 0.6
-    handles = legend_handles(summary, [curve for _, curves in drawn for curve in curves])
+    handles = legend_handles(summary, [line for _, lines in drawn for line in lines])
     entries = [entry_width(handle) for handle in handles]
     one_row = sum(entries) <= width
     legend_columns = len(handles) if one_row else max(1, int(width / max(entries)))
@@ -292,8 +294,8 @@ def _draw_overview(figure: Figure, summary: Summary, drawn: list[tuple[str, Curv
     figure.clear()
     figure.set_size_inches(width, height)
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes, (task, curves) in zip(grid.flat, drawn, strict=False):
-        _draw_curves(axes, summary, curves, marker_size=4.0, intervals=False)
+    for axes, (task, lines) in zip(grid.flat, drawn, strict=False):
+        _draw_lines(axes, summary, lines, marker_size=4.0, intervals=False)
         _mark_best(axes, summary, _best_scores(summary, task), named=False)
         axes.set_title(task, fontsize=9)
         axes.tick_params(labelsize=8)
@@ -308,7 +310,7 @@ def _draw_overview(figure: Figure, summary: Summary, drawn: list[tuple[str, Curv
         wspace=0.2,
     )
     figure.supxlabel("tokens per step (log scale)", fontsize=10, y=(0.25 + legend) / height)
-    figure.supylabel("score (%)", fontsize=10, x=0.08 / width)
+    figure.supylabel("headline (%)", fontsize=10, x=0.08 / width)
     figure.legend(
         handles=handles,
         loc="lower center",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.analysis.closed_forms import ClosedForm, closed_forms
-from benchmark.analysis.families import Family
+from benchmark.analysis.curves import Curve
 from benchmark.analysis.summary import Point, Summary
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ _MODEL_STYLES = (
 )  # fmt: skip
 _CAPTION = (
     "Closed forms decode items of one token each and nothing else; for models, x counts the tokens of items alone "
-    "(see benchmark/closed_forms.py).\nThe ideal model samples, others are greedy, unless the run says otherwise."
+    "(see benchmark.analysis.closed_forms).\nThe ideal model samples, others are greedy, unless the run says otherwise."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One method on one task: its closed forms, and per model the points of its settings, (x, point)."""
+    """One method on one task: its closed forms, and per model the points of its values, (x, point)."""
 
     scheduler: str
     forms: tuple[ClosedForm, ...]
@@ -41,12 +41,12 @@ def panels(summary: Summary, task: str) -> list[Panel]:
         return []
     found = []
     for scheduler in _SCHEDULERS:
-        family = _plain_family(summary, scheduler)
-        if family is None:
+        curve = _plain_curve(summary, scheduler)
+        if curve is None:
             continue
         forms = closed_forms(task, lengths, scheduler)
         measured = tuple(
-            (model, points) for model in summary.models if (points := _points(summary, model, task, family))
+            (model, points) for model in summary.models if (points := _points(summary, model, task, curve))
         )
         if forms and measured:
             found.append(Panel(scheduler, tuple(forms), measured))
@@ -67,7 +67,7 @@ def draw_panels(figure: Figure, summary: Summary, task: str, drawn: list[Panel])
         left=0.6 / width, right=1 - 0.2 / width, top=1 - 0.75 / height, bottom=1.4 / height, wspace=0.18
     )
     figure.text(0.2 / width, 1 - 0.28 / height, f"{task}: measured and closed form", fontsize=12, fontweight="bold")
-    figure.supylabel("score (%)", fontsize=10, x=0.12 / width)
+    figure.supylabel("headline (%)", fontsize=10, x=0.12 / width)
     handles = {
         label: handle for axes in grid.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
@@ -82,24 +82,19 @@ def draw_panels(figure: Figure, summary: Summary, task: str, drawn: list[Panel])
     figure.text(0.5, 0.1 / height, _CAPTION, fontsize=7.5, color="#444444", ha="center", va="bottom")
 
 
-def _plain_family(summary: Summary, scheduler: str) -> Family | None:
-    """The scheduler's family without further parameters, which the closed forms know nothing of."""
-    parameter = "threshold" if scheduler == "threshold" else "k"
-    return next(
-        (
-            family
-            for family in summary.families
-            if family.scheduler == scheduler and family.parameter == parameter and not family.fixed
-        ),
-        None,
-    )
+def _plain_curve(summary: Summary, scheduler: str) -> Curve | None:
+    """The scheduler's curve without further parameters, which the closed forms know nothing of."""
+    wanted = (scheduler, "threshold" if scheduler == "threshold" else "k", ())
+    return next((c for c in summary.curves if (c.scheduler, c.parameter, c.fixed) == wanted), None)
 
 
-def _points(summary: Summary, model: str, task: str, family: Family) -> tuple[tuple[float, Point], ...]:
+def _points(summary: Summary, model: str, task: str, curve: Curve) -> tuple[tuple[float, Point], ...]:
     points = []
-    for setting in family.settings:
-        point = summary.points.get((model, task, setting.label))
-        x = None if point is None else setting.value if family.parameter == "threshold" else point.item_tokens_per_step
+    for method in curve.methods:
+        point = summary.points.get((model, task, method))
+        x = None
+        if point is not None:
+            x = curve.value(method) if curve.parameter == "threshold" else point.item_tokens_per_step
         if point is not None and x is not None:
             points.append((x, point))
     return tuple(sorted(points, key=lambda item: item[0]))
@@ -126,7 +121,7 @@ def _draw_panel(axes: Axes, summary: Summary, panel: Panel) -> None:
         xs = [x for x, _ in points]
         axes.plot(
             xs,
-            [point.score for _, point in points],
+            [point.headline for _, point in points],
             color=colour,
             marker=marker,
             markersize=5.5,

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.analysis.families import Family
+from benchmark.analysis.curves import Curve
 from benchmark.analysis.summary import PB_SCORES, Oracle, Point, Summary, summarise
+from benchmark.protocol.method import Method
 from benchmark.report.plots import write_plots
 from benchmark.report.tables import (
     comparison_tables,
@@ -23,7 +24,8 @@ from benchmark.report.tables import (
 )
 from benchmark.report.theory_plots import panels
 from benchmark.store.merging import MergedRuns
-from benchmark.store.runs import RunStore, write_atomically
+from benchmark.store.runs import RunStore
+from hub_dataset.disk import write_atomically
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,12 +44,12 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether every setting of the run is on disk."""
-        return len(self.summary.points) == self.summary.expected
+        """Whether all that the run has is on disk."""
+        return len(self.summary.points) == len(self.summary.keys)
 
     @property
     def missing_line(self) -> str | None:
-        """One line that says how many settings are missing, or None when all are there."""
+        """One line that says how much is missing, or None when all are there."""
         return missing_line(self.summary)
 
     def renderables(self) -> list[RenderableType]:
@@ -96,51 +98,49 @@ def write_report(*run_directories: str | Path, output: str | Path | None = None)
 
 
 def summary_json(summary: Summary) -> dict[str, Any]:
-    """The summary as plain JSON objects in a fixed order; scores are percentages."""
-    keys = summary.setting_keys()
-    families = [(model, family) for model in summary.models for family in summary.families]
+    """The summary as plain JSON objects in a fixed order; headlines and scores are percentages."""
     per_task = [
-        (model, task, family.name) for model in summary.models for task in summary.tasks for family in summary.families
+        (model, task, curve.name) for model in summary.models for task in summary.tasks for curve in summary.curves
     ]
     return {
-        "format": 1,
-        "settings_expected": summary.expected,
+        "format": 2,
+        "settings_expected": len(summary.keys),
         "settings_present": len(summary.points),
-        "missing": [list(key) for key in keys if key not in summary.points],
+        "missing": [[*key[:2], str(key[2])] for key in summary.keys if key not in summary.points],
         "models": summary.models,
         "tasks": summary.tasks,
-        **({"runs": summary.settings["runs"]} if summary.asked is not None else {}),
+        **({"runs": summary.settings["runs"]} if "runs" in summary.settings else {}),
         "signatures": summary.signatures,
         "best_scores": [
             {"model": model, "task": task, "best": _rounded(best)}
             for (model, task), best in summary.best_scores.items()
         ],
-        "schedulers": [_scheduler_json(summary, label) for label in summary.labels],
+        "methods": [{"method": str(method), **_method_json(summary, method)} for method in summary.methods],
         "results": [
             {
                 "model": key[0],
                 "task": key[1],
-                "scheduler": key[2],
+                "method": str(key[2]),
                 **_point_json(summary.points[key]),
                 "scores": {name: _rounded(value) for name, value in summary.points[key].scores.items()},
             }
-            for key in keys
+            for key in summary.keys
             if key in summary.points
         ],
         "mean_over_tasks": [
-            {"model": model, "scheduler": label, **_point_json(summary.means[model, label])}
+            {"model": model, "method": str(method), **_point_json(summary.means[model, method])}
             for model in summary.models
-            for label in summary.labels
-            if (model, label) in summary.means
+            for method in summary.methods
+            if (model, method) in summary.means
         ],
-        "families": [_family_json(summary, model, family) for model, family in families],
+        "curves": [_curve_json(summary, model, curve) for model in summary.models for curve in summary.curves],
         "parallelizability": [
-            {"model": key[0], "task": key[1], "family": key[2], "value": _rounded(summary.parallelizability[key])}
+            {"model": key[0], "task": key[1], "curve": key[2], "value": _rounded(summary.parallelizability[key])}
             for key in per_task
             if key in summary.parallelizability
         ],
         "oracle": [
-            {"model": key[0], "task": key[1], "family": key[2], **_oracle_json(summary.oracles[key])}
+            {"model": key[0], "task": key[1], "curve": key[2], **_oracle_json(summary.oracles[key])}
             for key in per_task
             if key in summary.oracles
         ],
@@ -156,8 +156,14 @@ def summary_json(summary: Summary) -> dict[str, Any]:
             for form in panel.forms
         ],
         "order_preference": [
-            {"model": model, "task": task, "scheduler": scheduler, "slope": _rounded(slope)}
-            for (model, task, scheduler), slope in summary.order_preference.items()
+            {
+                "model": model,
+                "task": task,
+                "scheduler": name,
+                "slope": _rounded(slope),
+                "methods": list(map(str, summary.measured_by[name])),
+            }
+            for (model, task, name), slope in summary.order_preference.items()
         ],
     }
 
@@ -168,7 +174,7 @@ def _rounded(value: float | None) -> float | None:
 
 def _point_json(point: Point) -> dict[str, Any]:
     return {
-        "score": _rounded(point.score),
+        "headline": _rounded(point.headline),
         "low": _rounded(point.low),
         "high": _rounded(point.high),
         "score_strict": _rounded(point.score_strict),
@@ -181,33 +187,31 @@ def _point_json(point: Point) -> dict[str, Any]:
 
 def _oracle_json(oracle: Oracle) -> dict[str, Any]:
     return {
-        "score": _rounded(oracle.score),
+        "headline": _rounded(oracle.headline),
         "tokens_per_step": _rounded(oracle.tokens_per_step),
         "num_forward_passes": _rounded(oracle.num_forward_passes),
         "samples": oracle.samples,
     }
 
 
-def _scheduler_json(summary: Summary, label: str) -> dict[str, Any]:
-    family = summary.family_of(label)
-    setting = next(setting for setting in family.settings if setting.label == label)
+def _method_json(summary: Summary, method: Method) -> dict[str, Any]:
+    curve = summary.curve_of(method)
     return {
-        "label": label,
-        "family": family.name,
-        "parameter": family.parameter,
-        "value": setting.value,
-        "block_length": setting.block_length,
+        "curve": curve.name,
+        "parameter": curve.parameter,
+        "value": curve.value(method),
+        "block_length": method.block_length,
     }
 
 
-def _family_json(summary: Summary, model: str, family: Family) -> dict[str, Any]:
-    reached = summary.tokens_per_step_at.get((model, family.name))
-    oracle = summary.mean_oracles.get((model, family.name))
+def _curve_json(summary: Summary, model: str, curve: Curve) -> dict[str, Any]:
+    reached = summary.tokens_per_step_at.get((model, curve.name))
+    oracle = summary.mean_oracles.get((model, curve.name))
     speeds = {f"pb{score}": None if reached is None else _rounded(reached[score]) for score in PB_SCORES}
     return {
         "model": model,
-        "family": family.name,
-        "adaptive": family.adaptive,
+        "curve": curve.name,
+        "adaptive": curve.adaptive,
         "complete": reached is not None,
         **speeds,
         "oracle": None if oracle is None else _oracle_json(oracle),
@@ -215,16 +219,22 @@ def _family_json(summary: Summary, model: str, family: Family) -> dict[str, Any]
 
 
 def summary_csv(summary: Summary) -> str:
-    """One line per model, task and setting that is on disk; means over tasks are in the JSON file only."""
+    """One line per model, task and method that is on disk; means over tasks are in the JSON file only.
+
+    `order_preference` stands beside the methods that it was measured by.
+    """
+    preferences = {
+        (model, task, method): slope
+        for (model, task, name), slope in summary.order_preference.items()
+        for method in summary.measured_by[name]
+    }
+    columns = ["model", "task", "method", "curve", "parameter", "value", "block_length", "headline", "low", "high"]
+    columns += ["score_strict", "tokens_per_step", "num_forward_passes", "samples", "order_preference"]
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    head = ["model", "task", "scheduler", "family", "parameter", "value", "block_length"]
-    measures = ["score", "low", "high", "score_strict", "tokens_per_step", "num_forward_passes", "samples"]
-    writer.writerow(head + measures)
-    for model, task, label in summary.setting_keys():
-        point = summary.points.get((model, task, label))
-        if point is not None:
-            described, measured = _scheduler_json(summary, label), _point_json(point)
-            row = [*(described[key] for key in head[3:]), *(measured[key] for key in measures)]
-            writer.writerow([model, task, label, *row])
+    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for key in summary.keys:
+        if key in summary.points:
+            named = dict(zip(columns, key, strict=False), order_preference=_rounded(preferences.get(key)))
+            writer.writerow({**named, **_method_json(summary, key[2]), **_point_json(summary.points[key])})
     return buffer.getvalue()

@@ -5,18 +5,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmark.store.runs import SETTINGS, RunStore, model_names
+from benchmark.protocol.method import Method
+from benchmark.protocol.settings import model_names, settings_groups, settings_keys
+from benchmark.store.runs import SETTINGS, RunStore
 
 # What decides an answer beside model, task and setting: with other values, two models would not have had the same task.
-_PROTOCOL = ("seed", "temperature", "max_new_tokens")
+_PROTOCOL = ("seed", "temperature")
 _QUESTIONS = "the checksum of the questions of"
 
 
 class MergedRuns:
     """The runs of several directories, read as one; their report is written into yet another directory.
 
-    Models, tasks and schedulers are those of all runs, in the order in which they first appear. A setting is expected
-    where one of the runs has it: a model need not have been run on what another one was.
+    Models, tasks and methods are those of all runs, in the order in which they first appear. Samples are expected
+    where one of the runs has them: a model need not have been run on what another one was.
     """
 
     def __init__(self, directories: Sequence[str | Path], output: str | Path) -> None:
@@ -28,7 +30,7 @@ class MergedRuns:
 
         Raises:
             ValueError: a directory holds no run, `output` holds one or lies in one of these, or two runs differ in what
-                they must share: the seed, the temperature, the number of new tokens, the questions of a task, and
+                they must share: the seed, the temperature, the new tokens and the questions of a task, and
                 whatever bears one name.
         """
         self.directory = Path(output)
@@ -45,33 +47,22 @@ class MergedRuns:
                 f"{self.directory} lies in the run {surrounding.directory}; choose another directory for this report"
             )
         self._settings = [run.read_settings() for run in self._runs]
-        self._keys = [_keys(settings) for settings in self._settings]
+        self._keys = [frozenset(settings_keys(settings_groups(settings))) for settings in self._settings]
         self._check()
-
-    @property
-    def keys(self) -> frozenset[tuple[str, str, str]]:
-        """(model, task, scheduler label) of every setting that one of the runs has, on disk or not."""
-        return frozenset(key for keys in self._keys for key in keys)
 
     def read_settings(self) -> dict[str, Any]:
         """Settings like those of one run, and under `runs` the names of the directories."""
         models: dict[str, Any] = {}
-        schedulers: dict[str, dict[str, Any]] = {}
-        tasks = list(dict.fromkeys(task for settings in self._settings for task in settings["tasks"]))
         for settings in self._settings:
             models = dict(zip(model_names(settings), settings["models"], strict=True)) | models
-            for entry in settings["schedulers"]:
-                schedulers.setdefault(entry["label"], entry)
         ordered = dict.fromkeys(name for settings in self._settings for name in model_names(settings))
-        run_on = {label: {task for _, task, of in self.keys if of == label} for label in schedulers}
         return {
             **{key: self._settings[0].get(key) for key in _PROTOCOL},
             "models": [models[name] for name in ordered],
-            "tasks": tasks,
-            "schedulers": [
-                {**entry, "tasks": [task for task in tasks if task in run_on[label]]}
-                for label, entry in schedulers.items()
-            ],
+            "groups": [group for settings in self._settings for group in settings["groups"]],
+            "schedulers": {
+                name: entry for settings in self._settings for name, entry in settings["schedulers"].items()
+            },
             "runs": [run.directory.name for run in self._runs],
             "notices": list(dict.fromkeys(line for settings in self._settings for line in settings.get("notices", ()))),
             "best_scores": self._best_scores(),
@@ -85,26 +76,26 @@ class MergedRuns:
                 best.setdefault(model, {}).update(tasks)
         return best
 
-    def find_samples(self, model: str, task: str, label: str) -> list[dict[str, Any]] | None:
-        """The samples of one setting, or None where every run that has it lacks them.
+    def find_samples(self, model: str, task: str, method: Method) -> list[dict[str, Any]] | None:
+        """The samples of one method, or None where every run that has it lacks them.
 
         Raises:
             ValueError: two runs have them, and they are not the same.
         """
-        found = [(run, rows) for run in self._having(model, task, label) if (rows := _rows(run, model, task, label))]
+        found = [(run, rows) for run in self._having(model, task, method) if (rows := _rows(run, model, task, method))]
         for run, rows in found[1:]:
             first = found[0][1]
             different = sorted(name for name in first.keys() | rows.keys() if first.get(name) != rows.get(name))
             if different:
-                what = f"the answers of {model} to {different[0]} under {label} are not the same"
+                what = f"the answers of {model} to {different[0]} under {method} are not the same"
                 raise _refusal(found[0][0], run, what)
         return list(found[0][1].values()) if found else None
 
-    def find_signatures(self, model: str, task: str, label: str) -> dict[str, str]:
-        """What the scores of one setting come from, name → signature, as the first run says that has its samples."""
-        for run in self._having(model, task, label):
-            if _rows(run, model, task, label):
-                return run.find_signatures(model, task, label)
+    def find_signatures(self, model: str, task: str, method: Method) -> dict[str, str]:
+        """What the scores of one method come from, name → signature, as the first run says that has its samples."""
+        for run in self._having(model, task, method):
+            if _rows(run, model, task, method):
+                return run.find_signatures(model, task, method)
         return {}
 
     @contextmanager
@@ -121,8 +112,8 @@ class MergedRuns:
         with RunStore(self.directory).report_lock() as store:
             yield store
 
-    def _having(self, model: str, task: str, label: str) -> list[RunStore]:
-        return [run for run, keys in zip(self._runs, self._keys, strict=True) if (model, task, label) in keys]
+    def _having(self, model: str, task: str, method: Method) -> list[RunStore]:
+        return [run for run, keys in zip(self._runs, self._keys, strict=True) if (model, task, method) in keys]
 
     def _check(self) -> None:
         """Hold every named thing of a run against the first run that names it."""
@@ -149,9 +140,9 @@ def _facts(settings: Mapping[str, Any]) -> dict[str, Any]:
     for entry in settings["models"]:
         record = {} if isinstance(entry, str) else {key: entry[key] for key in sorted(entry) if key != "name"}
         facts[f"model {entry if isinstance(entry, str) else entry['name']}"] = record
-    for entry in settings["schedulers"]:
-        facts[f"block_length of {entry['label']}"] = entry.get("block_length")
-        facts[f"the scheduler {entry['label']}"] = [entry["name"], entry.get("parameters", {})]
+    for group in settings_groups(settings):
+        for task in group.tasks:
+            facts[f"the number of new tokens of {task}"] = group.new_tokens
     data = settings.get("data")
     checksums = data.get("checksums") if isinstance(data, dict) else None
     for task, checksum in (checksums if isinstance(checksums, dict) else {}).items():
@@ -159,18 +150,9 @@ def _facts(settings: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _keys(settings: Mapping[str, Any]) -> frozenset[tuple[str, str, str]]:
-    return frozenset(
-        (model, task, entry["label"])
-        for model in model_names(settings)
-        for entry in settings["schedulers"]
-        for task in (settings["tasks"] if entry.get("tasks") is None else entry["tasks"])
-    )
-
-
-def _rows(run: RunStore, model: str, task: str, label: str) -> dict[str, dict[str, Any]]:
-    """The rows of one setting by their ids; none where they are absent, cut off or altered."""
-    return {row["id"]: row for row in run.find_samples(model, task, label) or []}
+def _rows(run: RunStore, model: str, task: str, method: Method) -> dict[str, dict[str, Any]]:
+    """The rows of one method by their ids; none where they are absent, cut off or altered."""
+    return {row["id"]: row for row in run.find_samples(model, task, method) or []}
 
 
 def _refusal(first: RunStore, second: RunStore, what: str) -> ValueError:

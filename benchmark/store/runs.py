@@ -2,16 +2,18 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard
-from urllib.parse import quote
 
-from hub_dataset.disk import TEMPORARY, only_one_process
-from hub_dataset.disk import write_atomically as write_atomically
+from benchmark.protocol.method import Method
+from benchmark.protocol.settings import FORMAT, model_names, settings_groups, settings_keys
+from benchmark.store.format_1 import convert_settings, old_samples_path
+from hub_dataset.disk import TEMPORARY, only_one_process, write_atomically
 
-FORMAT = 1
 SETTINGS = "settings.json"
 SAMPLES = "samples"
 PLOTS = "plots"
@@ -21,30 +23,28 @@ REPORT_LOCK = ".report.lock"
 
 # A name longer than this (bytes) leaves no room for suffixes under the usual limit of 255.
 _LONGEST_NAME = 180
+_PLAIN = re.compile(r"(?!\.|.*~~)[A-Za-z0-9_.=,+()@~-]+")
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.=,+()@-]")
+_PARTS = "models and schedulers"
 _COUNTS = ("num_forward_passes", "num_tokens")
 
 
 def file_name(label: str) -> str:
     """`label` as a single file name: readable, and different for different labels.
 
-    Letters, digits and ``_.-~=,+()`` stay, everything else is percent-encoded, so a model's `org/name` or a path
-    becomes one name. Names that would be too long end in a hash. Raises `ValueError` for an empty label.
+    Letters, digits and ``_.-=,+()@`` stay; `org/name` becomes `org--name`, a colon a tilde, and the blank behind a
+    comma goes. Names that do not tell how they were written, or are too long, end in a hash. Raises `ValueError` for an
+    empty label.
     """
     if not label:
-        raise ValueError("a name in the results is empty; models, tasks and schedulers need a name")
-    name = quote(label, safe="=,+()", errors="surrogatepass")
-    if name.startswith("."):
-        name = "%2E" + name[1:]
-    if len(name) > _LONGEST_NAME:
-        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-        # No name that stays whole is this long, so nothing else can have this one.
-        name = f"{name[:_LONGEST_NAME]}~{digest}"
+        raise ValueError("a name in the results is empty; models, tasks and methods need a name")
+    name = label.replace(", ", ",").replace("/", "--").replace(":", "~")
+    whole = name.replace("~", ":").replace("--", "/").replace(",", ", ") == label and _PLAIN.fullmatch(name)
+    if not whole or len(name) > _LONGEST_NAME:
+        digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        # Two tildes would be two colons, which no name that stays whole has.
+        name = f"{_NOT_PLAIN.sub('_', name).lstrip('.')[:_LONGEST_NAME]}~~{digest}"
     return name
-
-
-def model_names(settings: Mapping[str, Any]) -> list[str]:
-    """Names of the models of a run, in the order of its settings; an entry is a name or an object with a `name`."""
-    return [entry if isinstance(entry, str) else entry["name"] for entry in settings["models"]]
 
 
 class RunStore:
@@ -52,7 +52,7 @@ class RunStore:
 
     ```
     settings.json                                   what was run, written first
-    samples/<model>/<task>/<scheduler>.jsonl        one line per sample, then a line with count and checksum
+    samples/<model>/<task>/<method>.jsonl           one line per sample, then a line with count and checksum
     summary.json  summary.csv  plots/*.png          the report, made from the files above alone
     ```
 
@@ -95,9 +95,8 @@ class RunStore:
         """Write the settings of the run.
 
         Args:
-            settings: what JSON can hold, with at least `models`, `tasks` (lists of names) and `schedulers` (a list of
-                objects with `name`, `label`, `parameters`, `block_length`, and `tasks` where a setting is not run on
-                all); no name or label stands there twice.
+            settings: what JSON can hold, with at least what `RunSettings.as_dict` has under `models`, `groups` and
+                `schedulers`.
 
         Raises:
             ValueError: they could not be read back.
@@ -123,57 +122,87 @@ class RunStore:
             raise ValueError(f"{self.directory} holds no run: there is no {SETTINGS} in it") from None
         except ValueError as error:
             raise ValueError(f"{path} is not readable as JSON ({error})") from None
-        return self._checked_settings(settings, path)
+        return self._checked_settings(convert_settings(settings, path), path)
 
     @staticmethod
     def _checked_settings(settings: Any, path: Path) -> dict[str, Any]:
         if not isinstance(settings, dict):
             raise ValueError(f"{path} holds a {type(settings).__name__}; expected an object")
         if settings.get("format", FORMAT) != FORMAT:
-            raise ValueError(f"{path} has format {settings['format']!r}; this version reads format {FORMAT}")
-        for key in ("models", "tasks", "schedulers"):
-            if not isinstance(settings.get(key), list):
-                raise ValueError(f"{path} has no list {key!r}; it does not describe a run")
+            raise ValueError(f"{path} has format {settings['format']!r}; this version reads formats 1 and {FORMAT}")
+        for key, kind in (("models", list), ("groups", list), ("schedulers", dict)):
+            if not isinstance(settings.get(key), kind):
+                raise ValueError(f"{path} has no {kind.__name__} {key!r}; it does not describe a run")
         for entry in settings["models"]:
             if not isinstance(entry["name"] if isinstance(entry, dict) and "name" in entry else entry, str):
                 raise ValueError(f"{path} has a model {entry!r}; expected a name or an object with a name")
-        for entry in settings["tasks"]:
-            if not isinstance(entry, str):
-                raise ValueError(f"{path} has a task {entry!r}; expected a name")
-        for entry in settings["schedulers"]:
-            if not (isinstance(entry, dict) and isinstance(entry.get("name"), str)):
-                raise ValueError(f"{path} has a scheduler {entry!r}; expected an object with name and label")
-            if not (isinstance(entry.get("label"), str) and isinstance(entry.get("parameters", {}), dict)):
-                raise ValueError(f"{path} has a scheduler {entry!r}; expected a label and an object of parameters")
-            tasks = entry.get("tasks")
-            if tasks is not None and not (isinstance(tasks, list) and set(map(str, tasks)) <= set(settings["tasks"])):
-                raise ValueError(f"{path} has a scheduler for tasks {tasks!r}; expected some of the run's tasks")
-        for key, names in (
-            ("models", model_names(settings)),
-            ("tasks", settings["tasks"]),
-            ("schedulers", [entry["label"] for entry in settings["schedulers"]]),
-        ):
-            twice = next((name for name in names if names.count(name) > 1), None)
-            if twice is not None:
-                raise ValueError(f"{path} names {twice!r} twice in {key!r}; each may stand there once")
+        names = model_names(settings)
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{path} names the model {twice!r} twice; each may stand there once")
+        try:
+            groups = settings_groups(settings)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        used = {(name, method.name) for group in groups for name in group.models for method in group.methods}
+        for model, scheduler in sorted(used):
+            if model not in names or not isinstance(settings["schedulers"].get(scheduler), dict):
+                raise ValueError(f"{path} has a group of {model!r} and {scheduler!r}, and not both among its {_PARTS}")
         return settings
 
-    def samples_path(self, model: str, task: str, label: str) -> Path:
-        """Where the samples of one setting are, whether or not they exist."""
-        return self.directory / SAMPLES / file_name(model) / file_name(task) / f"{file_name(label)}.jsonl"
+    @cached_property
+    def _is_of_format_1(self) -> bool:
+        try:
+            return bool(json.loads((self.directory / SETTINGS).read_bytes()).get("format") == 1)
+        except (OSError, ValueError, AttributeError):
+            return False
+
+    def convert(self) -> None:
+        """Give a run of format 1 the names and settings of this one, so that it can go on; call it holding `lock()`.
+
+        Raises:
+            ValueError: it named a block length, which did not seed the noise then and does now.
+        """
+        if not self._is_of_format_1:
+            return
+        settings = self.read_settings()
+        keys = settings_keys(settings_groups(settings))
+        if any(method.block_length is not None for _, _, method in keys):
+            raise ValueError(
+                f"{self.directory} is of an earlier version, whose noise did not depend on the block length; it can be "
+                "reported, and to go on choose another --output, or --fresh to replace it"
+            )
+        for key in keys:
+            old, new = old_samples_path(self.directory / SAMPLES, *key), self.samples_path(*key)
+            if old != new and old.exists():
+                new.parent.mkdir(parents=True, exist_ok=True)
+                old.replace(new)
+        self.write_settings(settings)
+        del self._is_of_format_1
+
+    def _present_path(self, model: str, task: str, method: Method) -> Path:
+        """Where the samples of a method are: in a run of format 1 under the name that they had there."""
+        path = self.samples_path(model, task, method)
+        if self._is_of_format_1 and not path.exists():
+            return old_samples_path(self.directory / SAMPLES, model, task, method)
+        return path
+
+    def samples_path(self, model: str, task: str, method: Method) -> Path:
+        """Where the samples of a method are, whether or not they exist."""
+        return self.directory / SAMPLES / file_name(model) / file_name(task) / f"{file_name(str(method))}.jsonl"
 
     def write_samples(
         self,
         model: str,
         task: str,
-        label: str,
+        method: Method,
         rows: Sequence[Mapping[str, Any]],
         signatures: Mapping[str, str] | None = None,
     ) -> None:
-        """Write all samples of one setting at once; the same rows give the same bytes.
+        """Write all samples of one method at once; the same rows give the same bytes.
 
         Args:
-            model, task, label: names as in the settings.
+            model, task, method: names as in the settings.
             rows: one object per sample: `id`, `prediction`, `num_forward_passes`, `num_tokens`, `tokens_per_step`,
                 `length` and `scores`, an object with at least `headline` (0..1).
             signatures: the programs, models and versions that the scores of text come from, as the metric says it.
@@ -181,7 +210,7 @@ class RunStore:
         Raises:
             ValueError: a row lacks something, an id stands twice, or a number is not finite.
         """
-        where = f"samples of {model}, {task}, {label}"
+        where = f"samples of {model}, {task}, {method}"
         _check_rows(rows, where)
         try:
             lines = [json.dumps(row, sort_keys=True, separators=(",", ":"), allow_nan=False) for row in rows]
@@ -191,40 +220,40 @@ class RunStore:
         footer: dict[str, Any] = {"complete": True, "rows": len(rows), "sha256": hashlib.sha256(body).hexdigest()}
         if signatures:
             footer["signatures"] = dict(signatures)
-        write_atomically(self.samples_path(model, task, label), body + json.dumps(footer).encode() + b"\n")
+        write_atomically(self.samples_path(model, task, method), body + json.dumps(footer).encode() + b"\n")
 
-    def find_samples(self, model: str, task: str, label: str) -> list[dict[str, Any]] | None:
-        """The samples of one setting, or None where they are absent, cut off or altered."""
+    def find_samples(self, model: str, task: str, method: Method) -> list[dict[str, Any]] | None:
+        """The samples of one method, or None where they are absent, cut off or altered."""
         try:
-            content = self.samples_path(model, task, label).read_bytes()
+            content = self._present_path(model, task, method).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
         return _parse(content)
 
-    def find_signatures(self, model: str, task: str, label: str) -> dict[str, str]:
-        """What the scores of one setting come from, name → signature; none where no such file says so."""
+    def find_signatures(self, model: str, task: str, method: Method) -> dict[str, str]:
+        """What the scores of one method come from, name → signature; none where no such file says so."""
         try:
-            last = self.samples_path(model, task, label).read_bytes().splitlines()[-1]
+            last = self._present_path(model, task, method).read_bytes().splitlines()[-1]
             signatures = json.loads(last).get("signatures")
         except (FileNotFoundError, NotADirectoryError, IndexError, ValueError, AttributeError):
             return {}
         return {str(name): str(value) for name, value in signatures.items()} if isinstance(signatures, dict) else {}
 
-    def read_samples(self, model: str, task: str, label: str) -> list[dict[str, Any]]:
-        """The samples of one setting.
+    def read_samples(self, model: str, task: str, method: Method) -> list[dict[str, Any]]:
+        """The samples of one method.
 
         Raises:
             ValueError: they are absent, cut off or altered.
         """
-        rows = self.find_samples(model, task, label)
+        rows = self.find_samples(model, task, method)
         if rows is None:
-            path = self.samples_path(model, task, label)
-            raise ValueError(f"{path} is {'damaged' if path.exists() else 'absent'}; run the setting again")
+            path = self._present_path(model, task, method)
+            raise ValueError(f"{path} is {'damaged' if path.exists() else 'absent'}; run it again")
         return rows
 
-    def has_samples(self, model: str, task: str, label: str, ids: Collection[str]) -> bool:
-        """Whether the setting is finished: its file is intact and holds each of `ids` once, and no other."""
-        rows = self.find_samples(model, task, label)
+    def has_samples(self, model: str, task: str, method: Method, ids: Collection[str]) -> bool:
+        """Whether the method is finished: its file is intact and holds each of `ids` once, and no other."""
+        rows = self.find_samples(model, task, method)
         return rows is not None and sorted(row["id"] for row in rows) == sorted(set(ids))
 
     def clear(self) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.store.runs import write_atomically
 from benchmark.studies.damage import DAMAGES, damage
+from hub_dataset.disk import write_atomically
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -25,6 +25,7 @@ from gpu_models import (
     weight_bytes,
 )
 
+from benchmark.protocol.method import Method
 from benchmark.store.runs import RunStore
 
 has_room = REHEARSED or (torch.cuda.is_available() and torch.cuda.get_device_properties(0).total_memory > LARGE)
@@ -71,7 +72,7 @@ def test_the_command_line_runs_a_full_size_model(large: Path, with_room: Path) -
     note(f"  settings.json: dtype {entry['dtype']}, revision {entry['revision']}, devices {settings['devices']}")
     assert entry["dtype"] == "bfloat16"
     for label in ("confidence(k=4)", "threshold(threshold=0.001)", "remdm(k=4)"):
-        found = store.read_samples(str(large), "waiting_line_shuffle", label)
+        found = store.read_samples(str(large), "waiting_line_shuffle", Method.parse(label))
         assert len(found) == int(ROWS)
         assert len({sample["prediction"] for sample in found}) > 1
     assert (with_room / "summary.json").exists()

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from example_run import sample_rows, scheduler
+from example_run import method, run_settings, sample_rows
 
 from benchmark.analysis.closed_forms import AnswerTokens, closed_forms, item_tokens_per_step
 from benchmark.analysis.summary import summarise
@@ -61,17 +61,17 @@ def test_what_a_step_commits_of_items_follows_from_the_order() -> None:
 
 
 def write_shuffles(directory: Path, models: tuple[str, ...] = ("ideal", "mine")) -> RunStore:
-    entries = [*(scheduler("random", "k", k) for k in (1, 4, 16)), scheduler("threshold", "threshold", 0.9)]
+    entries = [*(method("random", "k", k) for k in (1, 4, 16)), method("threshold", "threshold", 0.9)]
     store = RunStore(directory)
     tasks = ["waiting_line_shuffle", "waiting_line_copy"]
-    store.write_settings({"models": list(models), "tasks": tasks, "schedulers": entries, "seed": 0})
+    store.write_settings(run_settings(entries, tasks, models))
     for model in models:
         for task in tasks:
             for entry in entries:
-                passes = 32 // int(entry["parameters"].get("k", 2))
+                passes = 32 // int(entry.parameters.get("k", 2))
                 rows = sample_rows(task, [1.0, 0.0, 1.0], passes)
                 rows = [{**row, "num_answer_tokens": 12, "num_item_tokens": 6} for row in rows]
-                store.write_samples(model, task, entry["label"], rows)
+                store.write_samples(model, task, entry, rows)
     return store
 
 

@@ -8,15 +8,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 from click.testing import Result
 from support import call, heed_interrupts
 
-from benchmark.cli import main
+from benchmark.cli import COMMANDS, main
+from benchmark.cli.run import RunOptions
 from benchmark.models import ModelOptions
+from benchmark.protocol.method import Method
 from benchmark.store.runs import RunStore
 
 SCRIPT = Path(sys.executable).with_name("parallelbench")
@@ -90,7 +91,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The samples of `SLOW_RUN` when nothing comes in between."""
     directory = tmp_path_factory.mktemp("uninterrupted")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.cli.commands.show_report", lambda directory: None)
+        patch.setattr("benchmark.cli.run.show_report", lambda directory: None)
         assert call(*SLOW_RUN, "--output", str(directory)).exit_code == 0
     assert len(samples(directory)) == SLOW_RUN_FILES
     return samples(directory)
@@ -99,7 +100,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 # -- help ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [None, *main.commands])
+@pytest.mark.parametrize("command", [None, *COMMANDS])
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_every_command_has_help_with_an_example(command: str | None, option: str) -> None:
     result = call(*filter(None, [command, option]))
@@ -108,21 +109,12 @@ def test_every_command_has_help_with_an_example(command: str | None, option: str
 
 
 def test_every_option_of_run_says_what_it_does() -> None:
-    options = [parameter for parameter in main.commands["run"].params if isinstance(parameter, click.Option)]
+    command = main.get_command(click.Context(main), "run")
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     assert {option.name for option in options} == {
         *("models", "tasks", "schedulers", "samples", "block_length", "max_new_tokens", "temperature"),
-        *(
-            "seed",
-            "batch_size",
-            "output",
-            "fresh",
-            "allow_unanswerable",
-            "full",
-            "dtype",
-            "device",
-            "revision",
-            "compiled",
-        ),
+        *("seed", "batch_size", "output", "fresh", "full", "dtype", "device", "revision", "compiled"),
+        *("grid", "dry_run", "allow_unanswerable"),
     }
     assert all(option.help for option in options)
 
@@ -139,7 +131,7 @@ def test_the_version_is_that_of_the_package() -> None:
     assert package_version() in call("--version").output
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in main.commands)], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     script = (
         "import sys\nfrom benchmark.cli import main\n"
@@ -171,6 +163,12 @@ def test_the_list_of_tasks_needs_no_torch() -> None:
         (["run", "--scheduler", "luck"], "unknown scheduler 'luck'; known are random,"),
         (["run", "--scheduler", "random:quota=4"], "no parameter 'quota'; it has k,"),
         (["run", "--scheduler", "random:k=four"], "k='four' should be a whole number"),
+        (["run", "--grid", "papr"], "unknown grid 'papr'; known are dllm_vs_llm"),
+        (
+            ["run", "--grid", "paper", "--task", "case_study_copy_n6", "--dry-run"],
+            "'case_study_copy_n6' is not in this",
+        ),
+        (["run", "--grid", "paper", "--model", "gpt"], "unknown model 'gpt'"),
         (["run", "--samples", "0"], "'--samples': 0"),
         (["run", "--samples", "ten"], "'ten'"),
         (["run", "--batch-size", "0"], "'--batch-size': 0 is neither auto nor"),
@@ -189,7 +187,7 @@ def test_the_list_of_tasks_needs_no_torch() -> None:
         (["report"], "DIRECTORY"),
         (["report", ""], "it is empty"),
         (["report", "nowhere"], "nowhere holds no run"),
-        (["list", "colours"], "'tasks', 'schedulers', 'models'"),
+        (["list", "colours"], "'tasks', 'schedulers', 'models', 'grids'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -220,27 +218,27 @@ def test_a_directory_that_cannot_be_written_is_one_line(command: list[str], else
     ids=["permission", "disk full", "two lines"],
 )
 def test_what_the_system_refuses_is_one_line(error: Exception, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(**options: Any) -> None:
+    def refuse(options: RunOptions) -> None:
         raise error
 
-    monkeypatch.setattr("benchmark.cli.commands.run_benchmark", refuse)
+    monkeypatch.setattr("benchmark.cli.run.run_benchmark", refuse)
     result = call("run")
     assert (result.exit_code, result.stderr) == (2, line)
 
 
 def test_a_mistake_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(**options: Any) -> None:
+    def fail(options: RunOptions) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("benchmark.cli.commands.run_benchmark", fail)
+    monkeypatch.setattr("benchmark.cli.run.run_benchmark", fail)
     assert isinstance(call("run").exception, RuntimeError)
 
 
 def test_ctrl_c_anywhere_is_exit_code_130_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(**options: Any) -> None:
+    def interrupted(options: RunOptions) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("benchmark.cli.commands.run_benchmark", interrupted)
+    monkeypatch.setattr("benchmark.cli.run.run_benchmark", interrupted)
     result = call("run")
     assert result.exit_code == 130
     assert isinstance(result.exception, SystemExit)
@@ -250,39 +248,41 @@ def test_ctrl_c_anywhere_is_exit_code_130_without_a_traceback(monkeypatch: pytes
 
 
 def test_run_hands_over_what_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[dict[str, Any]] = []
-    monkeypatch.setattr("benchmark.cli.commands.run_benchmark", lambda **options: seen.append(options))
+    seen: list[RunOptions] = []
+    monkeypatch.setattr("benchmark.cli.run.run_benchmark", seen.append)
     assert call("run").exit_code == 0
     line = "run --model ideal --model ideal --task a --task b/* --scheduler random:k=4 --scheduler entropy --samples 5"
     line += " --block-length 8 --max-new-tokens 40 --temperature 0 --seed -3 --batch-size 7 --output there --fresh"
-    line += " --full --dtype bfloat16 --device cuda:1 --revision v1 --compile --allow-unanswerable"
+    line += (
+        " --full --dtype bfloat16 --device cuda:1 --revision v1 --compile --grid paper"
+    line += " --dry-run --allow-unanswerable"
+    )
     assert call(*line.split()).exit_code == 0
     assert seen == [
-        {
-            **{"models": [], "task_patterns": [], "specifications": [], "samples": None, "block_length": None},
-            **{"max_new_tokens": None, "temperature": None, "seed": 0, "batch_size": None, "output": None},
-            **{
-                "fresh": False,
-                "allow_unanswerable": False,
-                "results": Path("results"),
-                "full": False,
-                "options": ModelOptions(),
-            },
-        },
-        {
-            **{"models": ["ideal"], "task_patterns": ["a", "b/*"], "specifications": ["random:k=4", "entropy"]},
-            **{"samples": 5, "block_length": 8, "max_new_tokens": 40, "temperature": 0.0, "seed": -3},
-            **{
-                "batch_size": 7,
-                "output": Path("there"),
-                "fresh": True,
-                "allow_unanswerable": True,
-                "results": Path("results"),
-                "full": True,
-            },
-            "options": ModelOptions("bfloat16", "cuda:1", "v1", compile=True),
-        },
+        RunOptions(),
+        RunOptions(
+            models=("ideal", "ideal"),
+            tasks=("a", "b/*"),
+            schedulers=("random:k=4", "entropy"),
+            grid="paper",
+            samples=5,
+            full=True,
+            block_length=8,
+            max_new_tokens=40,
+            temperature=0.0,
+            seed=-3,
+            batch_size=7,
+            dtype="bfloat16",
+            device="cuda:1",
+            revision="v1",
+            compiled=True,
+            output=Path("there"),
+            fresh=True,
+            allow_unanswerable=True,
+            dry_run=True,
+        ),
     ]
+    assert seen[1].for_models == ModelOptions("bfloat16", "cuda:1", "v1", compile=True)
 
 
 def test_lengths_beyond_the_answer_and_the_rows_are_no_error(elsewhere: Path, without_report: None) -> None:
@@ -298,8 +298,8 @@ def test_lengths_beyond_the_answer_and_the_rows_are_no_error(elsewhere: Path, wi
     ]
     result = call("run", *arguments, "--samples", "999", "--block-length", "999", "--output", "run")
     assert result.exit_code == 0, result.output
-    for label in ("random(k=500)", "left_to_right(k=64)"):
-        found = RunStore("run").read_samples("ideal", "puzzle_sudoku_n4_12", label)
+    for text in ("random(k=500, block_length=999)", "left_to_right(k=64, block_length=999)"):
+        found = RunStore("run").read_samples("ideal", "puzzle_sudoku_n4_12", Method.parse(text))
         assert len(found) == 108
         assert {sample["num_forward_passes"] for sample in found} == {1}
 

@@ -1,5 +1,6 @@
 """The run that nobody configured: the reference model beside the ideal one on a selection, or the ideal one alone."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,18 @@ from tiny_models import save_reference
 
 import hub_dataset
 from benchmark.models import default_models, load_model, reference
-from benchmark.protocol.questions import resolve_tasks
-from benchmark.protocol.selection import QUICK_SAMPLES, QUICK_SCHEDULERS, QUICK_TASKS, select
-from benchmark.protocol.settings import parse_schedulers
-from benchmark.store.runs import RunStore, model_names
+from benchmark.protocol import grids
+from benchmark.protocol.method import Method
+from benchmark.protocol.settings import model_names, settings_groups, settings_keys
+from benchmark.store.runs import RunStore
+
+SELECTION = """
+models: [ideal:reference, reference]
+samples: 2
+groups:
+  - tasks: [waiting_line_copy, waiting_line_shuffle]
+    methods: [random:k=64, threshold:threshold=0.01]
+"""
 
 
 @pytest.fixture
@@ -21,9 +30,9 @@ def here(elsewhere: Path, without_report: None, monkeypatch: pytest.MonkeyPatch)
     save_reference(elsewhere / "weights")
     monkeypatch.setattr(reference, "DIRECTORY", elsewhere / "weights")
     monkeypatch.setattr(reference, "ANSWER_LENGTH", 128)
-    monkeypatch.setattr("benchmark.protocol.selection.QUICK_TASKS", ("waiting_line_copy", "waiting_line_shuffle"))
-    monkeypatch.setattr("benchmark.protocol.selection.QUICK_SCHEDULERS", ("random:k=64", "threshold:threshold=0.01"))
-    monkeypatch.setattr("benchmark.protocol.selection.QUICK_SAMPLES", 2)
+    shutil.copytree(grids.FOLDER, elsewhere / "grids")
+    (elsewhere / "grids" / "quick.yaml").write_text(SELECTION)
+    monkeypatch.setattr(grids, "FOLDER", elsewhere / "grids")
     return elsewhere
 
 
@@ -39,11 +48,11 @@ def test_the_reference_model_runs_beside_the_ideal_one_in_its_tokens(here: Path)
     store = RunStore("run")
     settings = store.read_settings()
     assert model_names(settings) == ["ideal:reference", "reference"]
-    assert settings["tasks"] == ["waiting_line_copy", "waiting_line_shuffle"]
-    for model in model_names(settings):
-        for task in settings["tasks"]:
-            for label in ("random(k=64)", "threshold(threshold=0.01)"):
-                assert [row["num_tokens"] for row in store.read_samples(model, task, label)] == [128, 128]
+    keys = settings_keys(settings_groups(settings))
+    assert len(keys) == 2 * 2 * 2
+    assert {task for _, task, _ in keys} == {"waiting_line_copy", "waiting_line_shuffle"}
+    for key in keys:
+        assert [row["num_tokens"] for row in store.read_samples(*key)] == [128, 128]
     entries = {entry["name"]: entry for entry in settings["models"]}
     assert entries["reference"]["answer_length"] == entries["ideal:reference"]["answer_length"] == 128
     assert entries["reference"]["revision"] == entries["ideal:reference"]["revision"]
@@ -55,7 +64,7 @@ def test_what_is_named_takes_the_place_of_that_part_of_the_selection(here: Path)
     assert call("run", *arguments).exit_code == 0
     store = RunStore("run")
     for model in ("ideal:reference", "reference"):
-        assert len(store.read_samples(model, "waiting_line_sort", "random(k=128)")) == 3
+        assert len(store.read_samples(model, "waiting_line_sort", Method.parse("random(k=128)"))) == 3
 
 
 def test_without_its_weights_the_ideal_model_runs_with_one_line_on_it(absent: Path) -> None:
@@ -77,9 +86,9 @@ def wanted(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[list[str],
         seen.append(settings)
         raise ValueError("seen enough")
 
-    monkeypatch.setattr("benchmark.cli.commands._holds_run", stop)
+    monkeypatch.setattr("benchmark.cli.run._holds_run", stop)
     assert "seen enough" in call("run", *arguments).stderr
-    return list(seen[0].tasks), len(seen[0].schedulers), seen[0].samples
+    return seen[0].tasks, len(seen[0].methods), seen[0].samples
 
 
 def test_full_takes_the_whole_protocol(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,17 +99,6 @@ def test_full_takes_the_whole_protocol(here: Path, monkeypatch: pytest.MonkeyPat
     assert wanted(monkeypatch, "--model", "ideal")[0] == tasks
     assert wanted(monkeypatch, "--model", "reference") == (tasks, settings, None)
     assert wanted(monkeypatch)[1:] == (2, 2)
-
-
-def test_the_selection_is_of_the_suite_and_tells_the_story() -> None:
-    chosen = select([], [], None, quick=True)
-    assert set(resolve_tasks(chosen.tasks)) == set(QUICK_TASKS) <= set(hub_dataset.default_task_names())
-    assert {"waiting_line_copy", "waiting_line_shuffle"} < set(QUICK_TASKS)
-    settings = parse_schedulers(chosen.schedulers, dict.fromkeys(chosen.tasks, 64), None)
-    assert len(settings) == len(QUICK_SCHEDULERS)
-    assert {setting.name for setting in settings} >= {"confidence", "random", "threshold"}
-    assert select(["a"], ["b"], 3, quick=True) == select(["a"], ["b"], 3, quick=False)
-    assert chosen.samples == QUICK_SAMPLES
 
 
 def test_the_list_of_models_names_families_sizes_licences_and_memory(here: Path) -> None:

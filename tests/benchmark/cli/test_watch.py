@@ -19,7 +19,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 from benchmark.cli import main
 from benchmark.cli.watch import decode, frame_of, render
-from benchmark.protocol.settings import SchedulerSetting
+from benchmark.protocol.method import Method
 from hub_dataset import build_rows
 from samplers import GenerationStep
 
@@ -52,9 +52,17 @@ def test_every_step_is_shown_and_counted_in_plain_text() -> None:
     assert len(numbers) == 4
 
 
+def test_one_method_is_watched_with_its_block_length() -> None:
+    result = run("--scheduler", "confidence:k=8,block_length=16")
+    assert result.output.splitlines()[0].endswith(" · confidence(k=8, block_length=16)")
+    refused = run("--scheduler", "confidence:k=[4,8]")
+    assert refused.exit_code == 2
+    assert "stands for 2 methods; name one" in refused.output
+
+
 def test_frames_are_those_of_the_benchmark_and_end_in_a_list() -> None:
     row = build_rows("waiting_line_shuffle")[2]
-    setting = SchedulerSetting("entropy", {"k": 1})
+    setting = Method.of("entropy", {"k": 1})
     frames = list(decode(row, "ideal", setting, None, None, seed=0))
     again = list(decode(row, "ideal", setting, None, None, seed=0))
     other = list(decode(row, "ideal", setting, None, None, seed=1))

@@ -15,8 +15,9 @@ from benchmark.engine.decoding import noise_source
 from benchmark.engine.runner import Job, Runner, load_metric
 from benchmark.models import BenchmarkModel, IdealModel, TaskModel, load_model
 from benchmark.models.prompts import decode_answer, encode_prompts
+from benchmark.protocol.method import expand
 from benchmark.protocol.questions import load_rows
-from benchmark.protocol.settings import RunSettings, parse_schedulers
+from benchmark.protocol.settings import RunSettings, group_methods
 from benchmark.store.runs import RunStore
 
 TASKS = ("waiting_line_shuffle", "puzzle_sudoku_n4_12")
@@ -34,14 +35,15 @@ def make_runner(
 ) -> Runner:
     """A runner whose store is new or holds what an earlier one of the same settings left."""
     rows = {task: load_rows(task, samples) for task in tasks}
-    changes = {name: options.pop(name) for name in ("seed", "temperature", "max_new_tokens") if name in options}
+    changes = {name: options.pop(name) for name in ("seed", "temperature") if name in options}
+    new_tokens = options.pop("max_new_tokens", None)
+    tokens = {task: new_tokens or rows[task][0]["max_new_tokens"] for task in tasks}
+    methods = {task: [found for text in schedulers for found in expand(text, tokens[task])] for task in tasks}
     settings = RunSettings(
-        models=tuple(model.name for model in models) if models else ("ideal",),
-        tasks=tasks,
-        schedulers=parse_schedulers(schedulers, {task: rows[task][0]["max_new_tokens"] for task in tasks}, None),
+        groups=tuple(group_methods([model.name for model in models] if models else ["ideal"], methods, new_tokens)),
         samples=samples,
         checksums={},
-        **{"seed": 0, "temperature": None, "max_new_tokens": None, **changes},
+        **{"seed": 0, "temperature": None, **changes},
     )
     return Runner(settings, RunStore(directory), rows, models or [load_model("ideal")], **options)
 
@@ -174,7 +176,7 @@ def test_all_is_pending_at_first_with_the_longest_jobs_in_front(tmp_path: Path) 
 
 def test_a_quota_beyond_a_tasks_tokens_is_not_run_on_it(tmp_path: Path) -> None:
     jobs, _ = make_runner(tmp_path, schedulers=["random"]).jobs()
-    quotas = {job.task: [setting.parameters["k"] for setting in job.pending] for job in jobs}
+    quotas = {job.task: [method.parameters["k"] for method in job.pending] for job in jobs}
     assert quotas == {"waiting_line_shuffle": [1, 2, 4, 8, 16, 32], "puzzle_sudoku_n4_12": [1, 2, 4, 8, 16, 32, 64]}
 
 

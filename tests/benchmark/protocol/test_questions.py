@@ -28,6 +28,12 @@ def test_a_pattern_names_all_that_fit_in_the_order_of_the_configs() -> None:
     assert resolve_tasks(["*"]) == hub_dataset.config_names()
 
 
+def test_a_group_names_its_tasks() -> None:
+    assert resolve_tasks(["puzzle", "waiting-line"]) == [*resolve_tasks(["puzzle_*"]), *resolve_tasks([])[:10]]
+    groups = hub_dataset.task_groups()
+    assert [name for group in groups.values() for name in group] == hub_dataset.config_names()
+
+
 def test_tasks_keep_the_order_of_the_patterns_and_stand_there_once() -> None:
     patterns = ["waiting_line_sort", "waiting_line_*", "waiting_line/sort"]
     found = resolve_tasks(patterns)

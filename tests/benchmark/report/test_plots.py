@@ -6,14 +6,14 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
-from example_run import scheduler, write_run
+from example_run import method, write_run
 
 from benchmark.analysis.summary import summarise
 from benchmark.report.plots import plot_path, write_plots
 
 SMALL = [
-    *(scheduler("random", "k", k) for k in (1, 4, 32)),
-    *(scheduler("threshold", "threshold", value) for value in (0.5, 1.0)),
+    *(method("random", "k", k) for k in (1, 4, 32)),
+    *(method("threshold", "threshold", value) for value in (0.5, 1.0)),
 ]
 
 
@@ -41,6 +41,7 @@ def drawn_axes(monkeypatch):
                 "legend_edges": [
                     legend.get_window_extent(self.canvas.get_renderer()).x1 / self.bbox.x1 for legend in self.legends
                 ],
+                "legend_bottoms": [legend.get_window_extent(self.canvas.get_renderer()).y0 for legend in self.legends],
                 "ticks": [tick.get_text() for tick in self.axes[0].get_xticklabels()],
             }
         )
@@ -68,14 +69,14 @@ def test_the_same_summary_gives_the_same_bytes_under_any_configuration(tmp_path:
     assert not any(b"Software" in content or b"tIME" in content for content in first)
 
 
-def test_a_curve_has_the_points_of_its_family(tmp_path: Path, drawn_axes) -> None:
+def test_a_curve_has_the_points_of_its_methods(tmp_path: Path, drawn_axes) -> None:
     store = write_run(tmp_path, SMALL, ["copy", "sort"])
     summary = summarise(store)
     write_plots(summary, tmp_path)
     line = drawn_axes[1]["lines"][0]
-    points = [summary.points["ideal", "sort", f"random(k={k})"] for k in (1, 4, 32)]
+    points = [summary.points["ideal", "sort", method("random", "k", k)] for k in (1, 4, 32)]
     assert list(line.get_xdata()) == [point.tokens_per_step for point in points]
-    assert list(line.get_ydata()) == [point.score for point in points]
+    assert list(line.get_ydata()) == [point.headline for point in points]
     assert drawn_axes[1]["titles"] == ["sort"]
     assert drawn_axes[1]["legend"] == ["random", "threshold"]
     assert drawn_axes[1]["ticks"] == ["1", "2", "4", "8", "16", "32"]
@@ -86,12 +87,12 @@ def test_a_curve_has_the_points_of_its_family(tmp_path: Path, drawn_axes) -> Non
 def test_the_axis_names_what_is_drawn(tmp_path: Path, drawn_axes) -> None:
     store = write_run(tmp_path, SMALL, ["copy", "text_writing_summarize"])
     for entry in SMALL:
-        rows = store.read_samples("ideal", "text_writing_summarize", entry["label"])
+        rows = store.read_samples("ideal", "text_writing_summarize", entry)
         for row in rows:
             row["scores"]["grammar"] = row["scores"]["headline"]
-        store.write_samples("ideal", "text_writing_summarize", entry["label"], rows)
+        store.write_samples("ideal", "text_writing_summarize", entry, rows)
     write_plots(summarise(store), tmp_path)
-    assert [figure["heights"] for figure in drawn_axes[:3]] == [["score (%)"], ["grammar (%)"], ["score (%)"]]
+    assert [figure["heights"] for figure in drawn_axes[:3]] == [["headline (%)"], ["grammar (%)"], ["headline (%)"]]
 
 
 def test_the_mean_marks_where_each_method_reaches_the_scores(tmp_path: Path, drawn_axes) -> None:
@@ -124,17 +125,17 @@ def test_eight_models_with_long_names_are_told_apart_and_none_is_cut(tmp_path: P
 
 def test_tasks_called_like_a_plot_of_ours_do_not_overwrite_it() -> None:
     assert len({plot_path("mean"), plot_path("overview"), "mean.png", "overview.png"}) == 4
-    assert plot_path("a/b") == "a%2Fb.png"
+    assert plot_path("a/b") == "a--b.png"
 
 
 def test_strange_names_are_drawn_as_they_are(tmp_path: Path) -> None:
-    settings = [scheduler("$x^", "k", 1, note="_" * 70), scheduler("threshold", "threshold", 0.5)]
+    settings = [method("random", "k", 1, note="$x^" + "_" * 70), method("threshold", "threshold", 0.5)]
     store = write_run(tmp_path, settings, ["mean", "$\\frac{$"], ("_model", "$m$"))
     assert all(map(is_png, write_plots(summarise(store), tmp_path)))
 
 
 def test_one_setting_is_a_plot_and_none_is_none(tmp_path: Path) -> None:
-    store = write_run(tmp_path, [scheduler("random", "k", 1)], ["copy", "sort"])
+    store = write_run(tmp_path, [method("random", "k", 1)], ["copy", "sort"])
     store.samples_path("ideal", "sort", "random(k=1)").unlink()
     assert [path.name for path in write_plots(summarise(store), tmp_path)] == ["copy.png", "overview.png"]
     store.samples_path("ideal", "copy", "random(k=1)").unlink()
@@ -166,3 +167,11 @@ def test_a_thin_line_marks_the_best_score_that_is_left(tmp_path: Path, drawn_axe
     assert [thin_lines(figure) for figure in (copy, sort, mean, overview)] == [[60.0], [], [80.0], [60.0]]
     assert copy["texts"].count("the rest does not fit") == 1
     assert "the rest does not fit" not in sort["texts"] + overview["texts"]
+
+
+def test_the_legend_of_many_curves_is_not_cut(tmp_path: Path, drawn_axes) -> None:
+    methods = [method(name, "k", 1, 2**power) for name in ("random", "margin", "entropy") for power in range(10)]
+    write_plots(summarise(write_run(tmp_path, methods, ["copy"], samples=2)), tmp_path)
+    mean = drawn_axes[1]
+    assert len(mean["legend"]) == 30
+    assert min(mean["legend_bottoms"]) >= 0

@@ -8,15 +8,16 @@ import time
 from pathlib import Path
 
 import pytest
-from example_run import TASKS, default_schedulers, scheduler, write_run
+from example_run import TASKS, default_methods, method, write_run
 from rich.console import Console
 
+from benchmark.protocol.method import Method
 from benchmark.report.writing import summary_csv, write_report
 from benchmark.store.runs import RunStore
 
 SMALL = [
-    *(scheduler("random", "k", k) for k in (1, 4, 32)),
-    *(scheduler("threshold", "threshold", value) for value in (0.5, 1.0)),
+    *(method("random", "k", k) for k in (1, 4, 32)),
+    *(method("threshold", "threshold", value) for value in (0.5, 1.0)),
 ]
 
 
@@ -57,28 +58,28 @@ def test_summary_json_holds_every_number_of_the_tables(store: RunStore) -> None:
     report = write_report(store.directory)
     summary = json.loads((store.directory / "summary.json").read_text())
     assert (summary["settings_expected"], summary["settings_present"], summary["missing"]) == (10, 10, [])
-    assert [entry["label"] for entry in summary["schedulers"]] == [entry["label"] for entry in SMALL]
+    assert [entry["method"] for entry in summary["methods"]] == list(map(str, SMALL))
     assert len(summary["results"]) == 10
     assert list(summary["results"][0]) == [
-        "model", "task", "scheduler", "score", "low", "high", "score_strict", "tokens_per_step",
+        "model", "task", "method", "headline", "low", "high", "score_strict", "tokens_per_step",
         "num_forward_passes", "item_tokens_per_step", "samples", "scores",
     ]  # fmt: skip
     for entry in summary["results"]:
-        point = report.summary.points[entry["model"], entry["task"], entry["scheduler"]]
-        assert entry["score"] == pytest.approx(point.score, abs=1e-6)
-        assert entry["low"] <= entry["score"] <= entry["high"]
+        point = report.summary.points[entry["model"], entry["task"], Method.parse(entry["method"])]
+        assert entry["headline"] == pytest.approx(point.headline, abs=1e-6)
+        assert entry["low"] <= entry["headline"] <= entry["high"]
         assert entry["scores"] == pytest.approx(point.scores, abs=1e-6)
-        assert entry["scores"]["headline"] == entry["score"]
-    assert [entry["scheduler"] for entry in summary["mean_over_tasks"]] == [entry["label"] for entry in SMALL]
-    families = {entry["family"]: entry for entry in summary["families"]}
-    assert list(families) == ["random", "threshold"]
-    for name, entry in families.items():
+        assert entry["scores"]["headline"] == entry["headline"]
+    assert [entry["method"] for entry in summary["mean_over_tasks"]] == list(map(str, SMALL))
+    curves = {entry["curve"]: entry for entry in summary["curves"]}
+    assert list(curves) == ["random", "threshold"]
+    for name, entry in curves.items():
         reached = report.summary.tokens_per_step_at["ideal", name]
         assert [entry["pb80"], entry["pb75"], entry["pb70"]] == [
             None if speed is None else round(speed, 6) for speed in reached.values()
         ]
-    assert families["random"]["oracle"] is None
-    assert families["threshold"]["oracle"]["samples"] == 40
+    assert curves["random"]["oracle"] is None
+    assert curves["threshold"]["oracle"]["samples"] == 40
     assert len(summary["parallelizability"]) == 2
     assert len(summary["oracle"]) == 2
 
@@ -87,24 +88,24 @@ def test_summary_csv_has_a_line_per_setting(store: RunStore) -> None:
     report = write_report(store.directory)
     lines = list(csv.DictReader(io.StringIO((store.directory / "summary.csv").read_text())))
     assert len(lines) == 10
-    assert (lines[4]["task"], lines[4]["scheduler"], lines[4]["family"]) == (
-        "copy", "threshold(threshold=1.0)", "threshold",
+    assert (lines[4]["task"], lines[4]["method"], lines[4]["curve"]) == (
+        "copy", "threshold(threshold=1)", "threshold",
     )  # fmt: skip
     assert (lines[4]["parameter"], lines[4]["value"], lines[4]["samples"]) == ("threshold", "1.0", "20")
-    assert float(lines[0]["score"]) == report.summary.points["ideal", "copy", "random(k=1)"].score
+    assert float(lines[0]["headline"]) == report.summary.points["ideal", "copy", method("random", "k", 1)].headline
     assert summary_csv(report.summary) == (store.directory / "summary.csv").read_text()
 
 
 def test_an_unfinished_run_is_reported_with_a_line_about_what_is_missing(store: RunStore) -> None:
-    store.samples_path("ideal", "sort", "random(k=4)").unlink()
+    store.samples_path("ideal", "sort", method("random", "k", 4)).unlink()
     report = write_report(store.directory)
     assert not report.complete
     assert report.missing_line == "1 of 10 settings missing: the run is not finished."
     summary = json.loads((store.directory / "summary.json").read_text())
     assert summary["missing"] == [["ideal", "sort", "random(k=4)"]]
-    families = {entry["family"]: entry for entry in summary["families"]}
-    assert (families["random"]["complete"], families["random"]["pb70"]) == (False, None)
-    assert families["threshold"]["complete"]
+    curves = {entry["curve"]: entry for entry in summary["curves"]}
+    assert (curves["random"]["complete"], curves["random"]["pb70"]) == (False, None)
+    assert curves["threshold"]["complete"]
 
 
 def test_a_run_of_which_nothing_is_done_is_reported(store: RunStore) -> None:
@@ -120,7 +121,7 @@ def test_what_is_printed_are_the_tables_and_their_notes(store: RunStore) -> None
         console.print(part)
     lines = console.file.getvalue().splitlines()
     assert lines[0].startswith("ideal")
-    assert any(line.startswith("Mean score over 2 tasks, by k") for line in lines)
+    assert any(line.startswith("Mean headline over 2 tasks, by k") for line in lines)
     assert "PBx is the largest" in lines[-2]
 
 
@@ -148,7 +149,7 @@ def test_the_report_removes_what_a_killed_report_left(store: RunStore) -> None:
 
 @pytest.mark.slow
 def test_the_report_of_a_default_run_takes_seconds(tmp_path: Path) -> None:
-    write_run(tmp_path, default_schedulers(), TASKS, samples=100)
+    write_run(tmp_path, default_methods(), TASKS, samples=100)
     start = time.process_time()
     write_report(tmp_path)
     assert time.process_time() - start < 15

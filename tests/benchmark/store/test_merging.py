@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from example_run import sample_rows, scheduler, write_run
+from example_run import method, run_settings, sample_rows, write_run
 from rich.console import Console
 
 from benchmark.analysis.summary import summarise
@@ -21,8 +21,8 @@ from benchmark.store.merging import MergedRuns
 from benchmark.store.runs import RunStore, model_names
 
 SMALL = [
-    *(scheduler("random", "k", k) for k in (1, 4)),
-    *(scheduler("threshold", "threshold", value) for value in (0.5, 1.0)),
+    *(method("random", "k", k) for k in (1, 4)),
+    *(method("threshold", "threshold", value) for value in (0.5, 1.0)),
 ]
 TASKS = ["copy", "sort"]
 
@@ -57,9 +57,9 @@ def test_models_of_several_runs_stand_in_one_report(runs: list[Path], tmp_path: 
     assert report.summary.models == ["ideal", "org/other"]
     assert report.complete
     text = printed(report)
-    assert "Score of every model" in text
-    assert "ideal: every task and setting" in text
-    assert "org/other: every task and setting" in text
+    assert "Headline of every model" in text
+    assert "ideal: every task and method" in text
+    assert "org/other: every task and method" in text
     summary = json.loads((tmp_path / "both" / "summary.json").read_text())
     assert summary["runs"] == ["first", "second"]
     assert len(summary["results"]) == 16
@@ -82,7 +82,7 @@ def test_the_same_run_in_one_and_in_two_directories_is_one_report(tmp_path: Path
     whole = summarise(write_run(tmp_path / "whole", SMALL, TASKS))
     parts = [shutil.copytree(tmp_path / "whole", tmp_path / name) for name in ("part0", "part1")]
     for part, kept in zip(parts, (SMALL[:2], SMALL[2:]), strict=True):
-        change(part, lambda settings, kept=kept: settings.update(schedulers=kept))
+        RunStore(part).write_settings(run_settings(kept, TASKS, ["ideal"]))
     merged = summarise(MergedRuns(parts, tmp_path / "both"))
     assert (merged.points, merged.means, merged.oracles) == (whole.points, whole.means, whole.oracles)
 
@@ -91,7 +91,7 @@ def test_what_no_run_was_to_do_is_not_missing(tmp_path: Path) -> None:
     first = write_run(tmp_path / "first", SMALL, TASKS).directory
     second = write_run(tmp_path / "second", SMALL[:1], ["copy"], ("org/other",)).directory
     report = write_report(first, second, output=tmp_path / "both")
-    assert (report.summary.expected, report.missing_line) == (9, None)
+    assert (len(report.summary.keys), report.missing_line) == (9, None)
     # A mean over one task says nothing beside one over two.
     assert {model for model, _ in report.summary.means} == {"ideal"}
     next((second / "samples").rglob("*.jsonl")).unlink()
@@ -99,29 +99,28 @@ def test_what_no_run_was_to_do_is_not_missing(tmp_path: Path) -> None:
     assert report.missing_line == "1 of 9 settings missing: the runs are not finished."
 
 
-def test_a_setting_for_some_tasks_only_is_expected_on_those(tmp_path: Path) -> None:
-    long = scheduler("random", "k", 64)
-    first = write_run(tmp_path / "first", [*SMALL, {**long, "tasks": ["sort"]}], TASKS).directory
+def test_a_method_for_some_tasks_only_is_expected_on_those(tmp_path: Path) -> None:
+    long = method("random", "k", 64)
+    first = write_run(tmp_path / "first", {"copy": SMALL, "sort": [*SMALL, long]}, TASKS).directory
     second = write_run(tmp_path / "second", [*SMALL, long], ["sort"], ("org/other",)).directory
     merged = summarise(MergedRuns([first, second], tmp_path / "both"))
-    assert len(merged.points) == merged.expected == 9 + 5
-    assert ("ideal", "copy", long["label"]) not in merged.setting_keys()
-    run_on = {entry["label"]: entry["tasks"] for entry in merged.settings["schedulers"]}
-    assert run_on == {**{entry["label"]: TASKS for entry in SMALL}, long["label"]: ["sort"]}
+    assert len(merged.points) == len(merged.keys) == 9 + 5
+    assert ("ideal", "copy", long) not in merged.keys
+    assert {task for _, task, each in merged.keys if each == long} == {"sort"}
 
 
 def test_a_setting_that_two_runs_have_is_taken_where_it_is_whole(tmp_path: Path) -> None:
     first = write_run(tmp_path / "first", SMALL, TASKS)
     second = Path(shutil.copytree(first.directory, tmp_path / "second"))
     expected = summarise(first).points
-    first.samples_path("ideal", "copy", SMALL[0]["label"]).unlink()
-    RunStore(second).samples_path("ideal", "sort", SMALL[0]["label"]).write_bytes(b"cut off")
+    first.samples_path("ideal", "copy", SMALL[0]).unlink()
+    RunStore(second).samples_path("ideal", "sort", SMALL[0]).write_bytes(b"cut off")
     assert summarise(MergedRuns([first.directory, second], tmp_path / "both")).points == expected
 
 
 def test_different_answers_to_one_question_are_refused(runs: list[Path], tmp_path: Path) -> None:
     again = shutil.copytree(runs[0], tmp_path / "again")
-    label = SMALL[1]["label"]
+    label = SMALL[1]
     rows = RunStore(again).read_samples("ideal", "copy", label)
     rows[3]["prediction"] = "another"
     RunStore(again).write_samples("ideal", "copy", label, rows)
@@ -134,7 +133,7 @@ def test_different_answers_to_one_question_are_refused(runs: list[Path], tmp_pat
 
 def test_more_answers_in_one_run_than_in_the_other_are_refused(runs: list[Path], tmp_path: Path) -> None:
     again = shutil.copytree(runs[0], tmp_path / "again")
-    store, label = RunStore(again), SMALL[0]["label"]
+    store, label = RunStore(again), SMALL[0]
     store.write_samples("ideal", "copy", label, store.read_samples("ideal", "copy", label)[:-1])
     with pytest.raises(ValueError, match=r"answers of ideal to copy-test-0019 under random\(k=1\) are not the same"):
         write_report(runs[0], again, output=tmp_path / "both")
@@ -145,12 +144,10 @@ def test_more_answers_in_one_run_than_in_the_other_are_refused(runs: list[Path],
     [
         (lambda s: s.update(seed=1), "seed is 0 in the first and 1 in the second"),
         (lambda s: s.update(temperature=0.5), "temperature is None in the first and 0.5 in the second"),
-        (lambda s: s.update(max_new_tokens=8), "max_new_tokens is None in the first and 8 in the second"),
         (
-            lambda s: s["schedulers"][0].update(block_length=8),
-            "block_length of random(k=1) is None in the first and 8 in the second",
+            lambda s: s["groups"][0].update(new_tokens=8),
+            "the number of new tokens of copy is None in the first and 8 in the second",
         ),
-        (lambda s: s["schedulers"][0]["parameters"].update(k=2), "the scheduler random(k=1) is ['random', {'k': 1}]"),
         (
             lambda s: s.update(models=[{"name": "ideal", "revision": "abc", "dtype": "float16"}]),
             "model ideal is without a record in the first and dtype float16, revision abc in the second",
@@ -160,7 +157,7 @@ def test_more_answers_in_one_run_than_in_the_other_are_refused(runs: list[Path],
 def test_runs_that_cannot_be_compared_are_refused(
     runs: list[Path], tmp_path: Path, alter: Callable[[dict[str, Any]], None], message: str
 ) -> None:
-    change(runs[1], lambda settings: settings.update(models=["ideal"]))
+    change(runs[1], lambda settings: settings.update(run_settings(SMALL, TASKS, ["ideal"])))
     change(runs[1], alter)
     with pytest.raises(ValueError, match=re.escape(f"do not go into one report: {message}")) as error:
         MergedRuns(runs, tmp_path / "both")
@@ -219,7 +216,7 @@ def test_a_run_s_own_directory_may_be_named_as_that_of_its_report(runs: list[Pat
 
 
 def test_signatures_come_from_the_run_whose_samples_are_shown(runs: list[Path], tmp_path: Path) -> None:
-    store, label = RunStore(runs[1]), SMALL[0]["label"]
+    store, label = RunStore(runs[1]), SMALL[0]
     rows = sample_rows("copy", [1.0, 0.0])
     store.write_samples("org/other", "copy", label, rows, signatures={"grammar": "LanguageTool 6.8"})
     merged = MergedRuns(runs, tmp_path / "both")
@@ -256,7 +253,7 @@ def test_the_command_line_reports_several_runs(runs: list[Path], tmp_path: Path)
     names = list(map(str, runs))
     done = CliRunner().invoke(main, ["report", *names, "--output", str(tmp_path / "both")])
     assert done.exit_code == 0, done.output
-    assert "Score of every model" in done.output
+    assert "Headline of every model" in done.output
     assert f"files in {tmp_path / 'both'}: summary.json" in done.output
     refused = CliRunner().invoke(main, ["report", *names])
     assert refused.exit_code == 2

@@ -9,14 +9,16 @@ import time
 from pathlib import Path
 
 import pytest
-from example_run import sample_rows
+from example_run import method, run_settings, sample_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.protocol.method import Method
 from benchmark.store.runs import RunStore, file_name
 
-KEY = ("ideal", "waiting_line_copy", "confidence(k=4)")
-MINIMAL = {"format": 1, "models": ["ideal"], "tasks": ["copy"], "schedulers": [{"name": "random", "label": "random"}]}
+KEY = ("ideal", "waiting_line_copy", method("confidence", "k", 4))
+MINIMAL = run_settings([Method("random")], ["copy"], ["ideal"])
+GROUP = MINIMAL["groups"][0]
 
 
 @pytest.fixture
@@ -164,7 +166,9 @@ def test_an_empty_name_is_refused(store: RunStore) -> None:
 
 def test_usual_labels_stay_readable() -> None:
     assert file_name("threshold(threshold=0.9)") == "threshold(threshold=0.9)"
-    assert file_name("org/model-8B") == "org%2Fmodel-8B"
+    assert file_name("left_to_right(k=4, temperature=0.5)") == "left_to_right(k=4,temperature=0.5)"
+    assert file_name("org/model-8B@main") == "org--model-8B@main"
+    assert file_name("package.module:Rule(k=4)") == "package.module~Rule(k=4)"
 
 
 def test_settings_come_back(store: RunStore) -> None:
@@ -173,7 +177,7 @@ def test_settings_come_back(store: RunStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"tasks": ["copy", "copy"]}, {"seed": float("nan")}, {"seed": {1}}, {"models": None}]
+    "wrong", [{"models": ["ideal", "ideal"]}, {"seed": float("nan")}, {"seed": {1}}, {"models": None}]
 )
 def test_settings_that_could_not_be_read_back_are_refused(store: RunStore, wrong: dict) -> None:
     with pytest.raises(ValueError, match=r"twice|as JSON|no list"):
@@ -188,14 +192,20 @@ def test_settings_that_could_not_be_read_back_are_refused(store: RunStore, wrong
         ("{", "not readable"),
         ("\xff", "not readable"),
         ("[]", "expected an object"),
-        (json.dumps(MINIMAL | {"format": 2}), "format 2"),
-        (json.dumps(MINIMAL | {"tasks": "copy"}), "no list 'tasks'"),
-        (json.dumps(MINIMAL | {"tasks": [3]}), "task 3"),
-        (json.dumps(MINIMAL | {"tasks": ["copy", "copy"]}), "'copy' twice"),
+        (json.dumps(MINIMAL | {"format": 3}), "format 3"),
+        (json.dumps(MINIMAL | {"groups": "copy"}), "no list 'groups'"),
+        (json.dumps(MINIMAL | {"schedulers": []}), "no dict 'schedulers'"),
+        (json.dumps(MINIMAL | {"schedulers": {}}), "not both among its models and schedulers"),
+        (json.dumps(MINIMAL | {"models": ["other"]}), "not both among its models and schedulers"),
         (json.dumps(MINIMAL | {"models": [{}]}), "model {}"),
-        (json.dumps(MINIMAL | {"schedulers": ["random"]}), "scheduler 'random'"),
-        (json.dumps(MINIMAL | {"schedulers": [{"name": "random"}]}), "expected a label"),
-        (json.dumps(MINIMAL | {"schedulers": [{"name": "a", "label": "a", "tasks": ["sort"]}]}), "for tasks"),
+        (json.dumps(MINIMAL | {"models": ["ideal", "ideal"]}), "'ideal' twice"),
+        (json.dumps(MINIMAL | {"groups": ["random"]}), "'random' is no group"),
+        (json.dumps(MINIMAL | {"groups": [GROUP | {"tasks": [3]}]}), "expected lists of names"),
+        (json.dumps(MINIMAL | {"groups": [GROUP | {"methods": ["random(k=)"]}]}), "cannot read 'k='"),
+        (
+            json.dumps({"format": 1, "models": ["ideal"], "tasks": ["copy"], "schedulers": [3]}),
+            "of format 1 and cannot",
+        ),
     ],
 )
 def test_a_directory_that_is_no_run_is_named(store: RunStore, content: str | None, message: str) -> None:
@@ -281,7 +291,7 @@ with store.lock():
     print("locked", flush=True)
     number = 0
     while True:
-        store.write_samples("ideal", "copy", f"setting {number % 5}", rows)
+        store.write_samples("ideal", "copy", f"random(k={number % 5})", rows)
         number += 1
 """
 
@@ -304,21 +314,21 @@ def test_kill_leaves_whole_files_and_a_free_lock(store: RunStore) -> None:
         with store.lock():
             assert not list(store.directory.rglob("*.tmp"))
             for path in store.directory.rglob("*.jsonl"):
-                assert store.has_samples("ideal", "copy", path.stem.replace("%20", " "), wanted)
+                assert store.has_samples("ideal", "copy", Method.parse(path.stem), wanted)
 
 
-def _write(directory: str, label: str) -> None:
-    RunStore(directory).write_samples("ideal", "copy", label, sample_rows("copy", [1.0, 0.0]))
+def _write(directory: str, k: int) -> None:
+    RunStore(directory).write_samples("ideal", "copy", method("random", "k", k), sample_rows("copy", [1.0, 0.0]))
 
 
 def test_workers_of_the_holder_may_write(store: RunStore) -> None:
     context = multiprocessing.get_context("fork")
     with store.lock():
-        workers = [context.Process(target=_write, args=(str(store.directory), f"k={k}")) for k in (1, 2)]
+        workers = [context.Process(target=_write, args=(str(store.directory), k)) for k in (1, 2)]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-    assert all(store.find_samples("ideal", "copy", f"k={k}") for k in (1, 2))
+    assert all(store.find_samples("ideal", "copy", method("random", "k", k)) for k in (1, 2))
     with store.lock():
         pass

@@ -1,40 +1,36 @@
 """What the commands do: begin, go on with, refuse and replace a run, and what they print."""
 
+import csv
 import json
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from support import ROOT, call
 
-from benchmark.cli.commands import run_benchmark, show_report
 from benchmark.cli.listing import show_lists
-from benchmark.models import IDEAL, ModelOptions, reference
+from benchmark.cli.report import show_report
+from benchmark.cli.run import RunOptions, run_benchmark
+from benchmark.models import IDEAL, reference
+from benchmark.protocol.method import Method
 from benchmark.store.runs import RunStore
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
-ARGUMENTS: dict[str, Any] = {
-    "models": ["ideal"],
-    "options": ModelOptions(),
-    "task_patterns": ["waiting_line/shuffle", "puzzle_sudoku*"],
-    "specifications": ["random:k=8", "threshold:threshold=0.5"],
-    "samples": 8,
-    "full": False,
-    "block_length": None,
-    "max_new_tokens": None,
-    "temperature": None,
-    "seed": 0,
-    "batch_size": None,
-    "output": None,
-    "fresh": False,
-    "allow_unanswerable": False,
-    "results": Path("results"),
-}
+OPTIONS = RunOptions(
+    models=("ideal",),
+    tasks=("waiting_line/shuffle", "puzzle_sudoku*"),
+    schedulers=("random:k=8", "threshold:threshold=0.5"),
+    samples=8,
+)
 
 
 def run(**changes: Any) -> None:
-    run_benchmark(**{**ARGUMENTS, **changes})
+    run_benchmark(replace(OPTIONS, **changes))
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -47,7 +43,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 def without_report(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Drawing the plots takes longer than a small run; the directories that a report was asked for."""
     asked: list[Path] = []
-    monkeypatch.setattr("benchmark.cli.commands.show_report", asked.append)
+    monkeypatch.setattr("benchmark.cli.run.show_report", asked.append)
     return asked
 
 
@@ -73,7 +69,7 @@ def test_a_run_leaves_settings_samples_and_report(kept: Path) -> None:
     assert len([name for name in files if name.startswith("samples/")]) == 4
     assert {"settings.json", "summary.json", "summary.csv", "plots/mean.png"} < files.keys()
     settings = json.loads(files["settings.json"])
-    assert settings["tasks"] == ["waiting_line_shuffle", "puzzle_sudoku_n4_12"]
+    assert [group["tasks"] for group in settings["groups"]] == [["waiting_line_shuffle", "puzzle_sudoku_n4_12"]]
     assert {"python", "parallelbench", "torch", "diffusers"} < settings["versions"].keys()
     assert len(settings["data"]["checksums"]["waiting_line_shuffle"]) == 64
     assert json.loads(files["summary.json"])["missing"] == []
@@ -84,7 +80,7 @@ def test_a_run_without_output_is_in_a_directory_named_after_its_settings(elsewhe
     run(seed=3)
     run(seed=3)
     (directory,) = (elsewhere / "results").iterdir()
-    assert directory.name.startswith("ideal-2tasks-2settings-seed3-")
+    assert directory.name.startswith("ideal-2tasks-2methods-seed3-")
     run(seed=4)
     assert len(list((elsewhere / "results").iterdir())) == 2
 
@@ -132,7 +128,7 @@ def test_fresh_starts_anew_and_comes_to_the_same_bytes(copied: Path) -> None:
 
 @pytest.mark.usefixtures("without_report")
 def test_fresh_replaces_another_run(copied: Path) -> None:
-    run(output=copied, fresh=True, seed=1, specifications=["margin:k=32"])
+    run(output=copied, fresh=True, seed=1, schedulers=("margin:k=32",))
     names = [path.name for path in (copied / "samples").rglob("*.jsonl")]
     assert names == ["margin(k=32).jsonl"] * 2
     assert RunStore(copied).read_settings()["seed"] == 1
@@ -160,13 +156,13 @@ def test_an_interrupted_run_says_that_it_goes_on(
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"models": ["gpt"]}, "unknown model 'gpt'"),
-        ({"task_patterns": ["waiting_line_cpy"]}, "unknown task 'waiting_line_cpy'"),
-        ({"specifications": ["luck"]}, "unknown scheduler 'luck'"),
-        ({"specifications": ["random:quota=4"]}, "no parameter 'quota'"),
-        ({"specifications": ["random:k=0"]}, "k=0"),
+        ({"models": ("gpt",)}, "unknown model 'gpt'"),
+        ({"tasks": ("waiting_line_cpy",)}, "unknown task 'waiting_line_cpy'"),
+        ({"schedulers": ("luck",)}, "unknown scheduler 'luck'"),
+        ({"schedulers": ("random:quota=4",)}, "no parameter 'quota'"),
+        ({"schedulers": ("random:k=0",)}, "k=0"),
         ({"max_new_tokens": 4}, "ideal on waiting_line_shuffle: the longest answer takes 24 tokens, and only 4"),
-        ({"task_patterns": ["waiting_line_n15_shuffle"]}, "ideal on waiting_line_n15_shuffle: .*answers"),
+        ({"tasks": ("waiting_line_n15_shuffle",)}, "ideal on waiting_line_n15_shuffle: .*answers"),
     ],
     ids=str,
 )
@@ -186,10 +182,10 @@ def test_a_run_that_cannot_be_is_refused_before_anything_is_written(
         ({"seed": 1}, "seed is 0 there, 1 here"),
         ({"samples": None}, "samples is 8 there, the default here"),
         ({"temperature": 0.5}, "temperature is the default there, 0.5 here"),
-        ({"max_new_tokens": 64}, "max_new_tokens is the default there, 64 here"),
-        ({"task_patterns": ["waiting_line_shuffle"]}, "other tasks"),
-        ({"specifications": ["random:k=4"]}, "other schedulers"),
-        ({"block_length": 4}, "other schedulers"),
+        ({"max_new_tokens": 64}, "new tokens of waiting_line_shuffle is the default there, 64 here"),
+        ({"tasks": ("waiting_line_shuffle",)}, "other tasks"),
+        ({"schedulers": ("random:k=4",)}, "other methods"),
+        ({"block_length": 4}, "other methods"),
     ],
     ids=str,
 )
@@ -304,8 +300,108 @@ def test_a_report_of_no_run_is_refused(elsewhere: Path) -> None:
     assert list(elsewhere.iterdir()) == []
 
 
+# -- grids and block lengths -------------------------------------------------------------------------------------------
+
+
+def dry_run(*arguments: str) -> list[str]:
+    result = call("run", *arguments, "--dry-run")
+    assert result.exit_code == 0, result.output
+    return result.stdout.splitlines()
+
+
+def test_a_dry_run_of_the_paper_s_grid_ends_in_its_runs_questions_and_forward_passes(elsewhere: Path) -> None:
+    *_, last = dry_run("--grid", "paper", "--model", str(ROOT / "hub_model"))
+    assert last.startswith("2,823 runs, 283,812 questions, 3,461,808 + at most ")
+    assert last.endswith(" forward passes")
+    assert dry_run("--grid", "paper")[-1].startswith("11,292 runs, ")
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_dry_run_says_what_cannot_be_run_yet(elsewhere: Path) -> None:
+    *_, note, last = dry_run("--grid", "dllm_vs_llm")
+    assert note.startswith("255 of these runs cannot be run yet")
+    assert last.startswith("391 runs, 39,284 questions, ")
+
+
+def test_a_dry_run_needs_no_model_and_counts_what_options_leave(elsewhere: Path) -> None:
+    arguments = ["--grid", "paper", "--model", "nobody/nothing", "--task", "waiting_line_copy", "--samples", "10"]
+    assert dry_run(*arguments, "--scheduler", "random:k=[1,2,4]", "--block-length", "8")[-1] == (
+        "3 runs, 30 questions, 560 forward passes"
+    )
+    assert dry_run(*arguments, "--scheduler", "threshold:threshold=0.9")[-1] == (
+        "6 runs, 60 questions, at most 1,920 forward passes"
+    )
+
+
+def test_two_block_lengths_of_one_method_are_one_run_with_an_order_preference(elsewhere: Path) -> None:
+    arguments = ["--model", "ideal", "--task", "waiting_line_shuffle", "--samples", "12", "--output", "run"]
+    result = call(
+        "run", *arguments, "--scheduler", "confidence:k=2,block_length=[2,8]", "--scheduler", "confidence:k=2"
+    )
+    assert result.exit_code == 0, result.output
+    store = RunStore("run")
+    methods = [Method.parse(f"confidence(k=2{blocks})") for blocks in (", block_length=2", ", block_length=8", "")]
+    headlines = []
+    for method in methods:
+        rows = store.read_samples("ideal", "waiting_line_shuffle", method)
+        assert {row["num_forward_passes"] for row in rows} == {16}
+        headlines.append(100 * np.mean([row["scores"]["headline"] for row in rows]))
+    assert len({store.samples_path("ideal", "waiting_line_shuffle", method) for method in methods}) == 3
+    slope = float(np.polyfit([2, 8, 32], headlines, 1)[0])
+    table = result.stdout.partition("Order preference")[2]
+    assert " ".join(table.split()).startswith(": points of headline per token of block length, at k=2 task confidence")
+    assert re.search(rf"waiting_line_shuffle +{slope:.2f}\s", table)
+    (entry,) = json.loads(Path("run/summary.json").read_text())["order_preference"]
+    assert entry["methods"] == list(map(str, methods))
+    assert entry["slope"] == pytest.approx(slope, abs=1e-5)
+    lines = list(csv.DictReader(Path("run/summary.csv").read_text().splitlines()))
+    assert [line["block_length"] for line in lines] == ["2", "8", ""]
+    assert [float(line["order_preference"]) for line in lines] == [pytest.approx(slope, abs=1e-5)] * 3
+
+
+def test_a_grid_of_one_s_own_is_run_and_what_needs_more_is_left_out(elsewhere: Path) -> None:
+    Path("mine.yaml").write_text(
+        "models: [ideal]\nsamples: 2\ngroups:\n"
+        "  - {tasks: [waiting_line_copy], methods: ['random:k=[16, 32]'], new_tokens: 40}\n"
+        "  - {tasks: [waiting_line_copy, puzzle], models: [someone], needs: a baseline}\n"
+    )
+    result = call("run", "--grid", "mine.yaml", "--output", "run")
+    assert result.exit_code == 0, result.output
+    assert "3 runs of someone are left out: they need a baseline" in result.stdout
+    samples = RunStore("run").read_samples("ideal", "waiting_line_copy", Method.parse("random(k=16)"))
+    assert [row["num_tokens"] for row in samples] == [40, 40]
+    assert len(list(Path("run/samples").rglob("*.jsonl"))) == 2
+
+
+def test_a_run_of_format_1_goes_on_and_ends_in_the_same_files(
+    copied: Path, without_report: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(copied)
+    path = copied / "settings.json"
+    settings = json.loads(path.read_text())
+    schedulers = [
+        {"name": "random", "label": "random(k=8)", "parameters": {"k": 8}, "block_length": None},
+        {
+            "name": "threshold",
+            "label": "threshold(threshold=0.5)",
+            "parameters": {"threshold": 0.5},
+            "block_length": None,
+        },
+    ]
+    tasks = settings.pop("groups")[0]["tasks"]
+    old = {"format": 1, "tasks": tasks, "schedulers": schedulers, "max_new_tokens": None}
+    path.write_text(json.dumps(settings | old))
+    next((copied / "samples").rglob("*.jsonl")).unlink()
+    run(output=copied)
+    assert "3 of 4 settings are on disk; going on with the rest" in capsys.readouterr().out
+    names = [name for name in before if name.startswith("samples")]
+    assert {name: contents(copied)[name] for name in names} == {name: before[name] for name in names}
+    assert json.loads(path.read_text())["format"] == 2
+
+
 def test_the_lists_name_everything_that_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     import hub_dataset
+    from benchmark.protocol.grids import grid_names
     from samplers import scheduler_names
 
     def words() -> set[str]:
@@ -313,11 +409,17 @@ def test_the_lists_name_everything_that_can_be_named(capsys: pytest.CaptureFixtu
 
     show_lists(None)
     everything = words()
-    named = {"tasks": hub_dataset.config_names(), "schedulers": scheduler_names(), "models": [IDEAL, reference.NAME]}
+    named = {
+        "tasks": hub_dataset.config_names(),
+        "schedulers": scheduler_names(),
+        "grids": grid_names(),
+        "models": [IDEAL, reference.NAME],
+    }
     for what, names in named.items():
         assert {what, *names} <= everything
         show_lists(what)
         alone = words()
         assert set(names) <= alone
-        assert not alone & {"tasks", "schedulers", "models"} - {what}
+        if what != "grids":
+            assert not alone & {"tasks", "schedulers", "models"} - {what}
     assert {"k", "remask_steps=1", "threshold=0.9", "num_inference_steps"} <= everything

@@ -1,0 +1,76 @@
+"""Options that several commands have, the checks of their values, and where commands print."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse infinity and what is no number."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
+def batch_size(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
+    """A number of rows, or None for `auto`."""
+    if value == "auto":
+        return None
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{value} is neither auto nor a number of at least 1.")
+    return int(value)
+
+
+def not_blank(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse a text without a letter."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty; leave it out for the default.")
+    return value
+
+
+def path(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    """A path; an empty text is most likely a variable that is not set, and would mean the current directory."""
+    if value == "":
+        raise click.BadParameter("it is empty; name a directory.")
+    return None if value is None else Path(value)
+
+
+def paths(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Path, ...]:
+    """Several of them."""
+    return tuple(found for value in values if (found := path(context, parameter, value)) is not None)
+
+
+temperature = click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    callback=finite,
+    help="Of the proposals; by default the model's own.",
+)
+dtype = click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    help="Of weights; by default float32 on a CPU, else the checkpoint's.",
+)
+seed = click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other samples.")
+max_new_tokens = click.option(
+    "--max-new-tokens", type=click.IntRange(min=1), help="Length of the answers; by default the protocol's."
+)
+block_length = click.option(
+    "--block-length", type=click.IntRange(min=1), help="Length of the blocks, for all schedulers that name none."
+)
+
+
+def console() -> Console:
+    """Where commands print."""
+    from rich.console import Console
+
+    found = Console(highlight=False)
+    # A pipe has no width of its own, and what is written there should not be cut to 80 columns.
+    return found if found.is_terminal else Console(highlight=False, width=110)
