@@ -253,10 +253,8 @@ def test_run_hands_over_what_was_written(monkeypatch: pytest.MonkeyPatch) -> Non
     assert call("run").exit_code == 0
     line = "run --model ideal --model ideal --task a --task b/* --scheduler random:k=4 --scheduler entropy --samples 5"
     line += " --block-length 8 --max-new-tokens 40 --temperature 0 --seed -3 --batch-size 7 --output there --fresh"
-    line += (
-        " --full --dtype bfloat16 --device cuda:1 --revision v1 --compile --grid paper"
+    line += " --full --dtype bfloat16 --device cuda:1 --revision v1 --compile --grid paper"
     line += " --dry-run --allow-unanswerable"
-    )
     assert call(*line.split()).exit_code == 0
     assert seen == [
         RunOptions(),

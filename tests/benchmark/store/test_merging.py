@@ -268,7 +268,7 @@ def test_what_models_cannot_answer_stands_in_the_report_of_several_runs(runs: li
     for number, run in enumerate(runs):
         store = RunStore(run)
         settings = store.read_settings()
-        (model,), task = model_names(settings), settings["tasks"][0]
+        (model,), task = model_names(settings), settings["groups"][0]["tasks"][0]
         limits = {"notices": [f"{model}: line {number}"], "best_scores": {model: {task: 50.0 + number}}}
         store.write_settings({**settings, **limits})
     report = write_report(*runs, output=tmp_path / "both")
