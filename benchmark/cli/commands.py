@@ -249,7 +249,7 @@ def _record_devices(store: RunStore, models: list[BenchmarkModel]) -> None:
     entry = store.read_settings()
     devices = dict(entry.get("devices", {}))
     for model in models:
-        devices[model.name] = list(dict.fromkeys([*devices.get(model.name, []), model.place()]))
+        devices[model.name] = list(dict.fromkeys([*devices.get(model.name, []), model.device_name()]))
     if devices != entry.get("devices"):
         store.write_settings({**entry, "devices": devices})
 

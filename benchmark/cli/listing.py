@@ -64,7 +64,7 @@ def _parameters(scheduler: str) -> str:
 
 def _models() -> list[tuple[str, str, str, str, str]]:
     """Name, family, parameters, memory of the weights in bfloat16, licence."""
-    from benchmark.models import IDEAL, reference
+    from benchmark.models import IDEAL, IDEAL_GREEDY, reference
     from samplers.models import families
 
     state = "ships with the project" if reference.is_here() else "ships with the project; not here"
@@ -72,6 +72,7 @@ def _models() -> list[tuple[str, str, str, str, str]]:
     own = [
         (IDEAL, "exact conditionals", "-", "-", "apache-2.0"),
         (f"{IDEAL}:NAME", "the same, in NAME's tokens", "-", "-", "apache-2.0"),
+        (f"{IDEAL_GREEDY}[:NAME]", "greedy, ties broken at random", "-", "-", "apache-2.0"),
         (
             reference.NAME,
             state,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.protocol.questions import Row, load_rows, resolve_tasks
-from benchmark.protocol.settings import SchedulerSetting, parse_specification
+from benchmark.protocol.settings import SchedulerSetting, default_new_tokens, parse_specification
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -117,29 +117,23 @@ def decode(
     """The frames of one decoding, made while it goes on.
 
     Raises:
-        ValueError: there is no such model, or it cannot do this task.
+        ValueError: there is no such model, it cannot do this task, or it tells no steps.
     """
-    from benchmark.engine.decoding import noise_source
+    from benchmark.engine.worker import LogitsWorker, worker_for
     from benchmark.models import load_model
-    from benchmark.models.prompts import encode_prompts
-    from samplers import stream
+    from benchmark.models.interface import AnswerOptions
 
     model = load_model(model_name, options)
-    length = max_new_tokens or row["max_new_tokens"]
+    worker = worker_for(model)
+    if not isinstance(worker, LogitsWorker):
+        raise ValueError(f"{model.name} gives answers without the steps to them; `parallelbench run` shows its answers")
+    length = max_new_tokens or default_new_tokens(model, [row])
     model.check_task([row], length)
-    prepared = model.for_task([row], length)
-    inputs = encode_prompts(prepared.tokenizer, [row])
-    for step in stream(
-        prepared.model,
-        inputs["input_ids"].to(prepared.device),
-        attention_mask=inputs["attention_mask"].to(prepared.device),
-        mask_token_id=prepared.model.mask_token_id,
-        scheduler=setting.build(model.default_temperature if temperature is None else temperature),
-        max_new_tokens=length,
-        block_length=setting.block_length,
-        generator=[noise_source(seed, row["id"], setting.label)],
-    ):
-        yield frame_of(step, prepared.tokenizer)
+    decoder = worker.decoder(
+        [row], AnswerOptions(max_new_tokens=length, temperature=temperature, seed=seed, batch_size=1)
+    )
+    for step in decoder.steps(setting):
+        yield frame_of(step, decoder.prepared.tokenizer)
 
 
 def frame_of(step: Any, tokenizer: Any) -> Frame:

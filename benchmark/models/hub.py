@@ -51,8 +51,8 @@ class HubModel:
 
         self.name = name or source
         self.options = options
-        place, revision = _split_revision(source)
-        self._source = find(place, revision if revision is not None else options.revision)
+        location, revision = _split_revision(source)
+        self._source = find(location, revision if revision is not None else options.revision)
         config = self._source.read_json("config.json")
         if config is None:
             raise ValueError(f"{source!r} has no config.json, so it holds no model")
@@ -75,7 +75,7 @@ class HubModel:
         """
         from samplers.models import load_tokenizer
 
-        tokenizer = load_tokenizer(self._place, revision=self._source.revision)
+        tokenizer = load_tokenizer(self._source.name, revision=self._source.revision)
         if not tokenizer.chat_template:
             raise ValueError(f"the tokenizer of {self.name} has no chat template, so questions cannot be put to it")
         if tokenizer.eos_token_id is None:
@@ -136,7 +136,7 @@ class HubModel:
             f"{max(lengths)}; --max-new-tokens {max(lengths)} has room for all"
         )
 
-    def for_task(self, rows: Sequence[Row], max_new_tokens: int) -> TaskModel:
+    def for_task(self, rows: Sequence[Row], max_new_tokens: int, seed: int = 0) -> TaskModel:
         """The model itself, loaded by the first call."""
         with self._loading:
             if self._model is None:
@@ -149,7 +149,7 @@ class HubModel:
         """As many rows as the free memory holds."""
         return automatic_batch_size(prepared, prompt_length=prompt_length, max_new_tokens=max_new_tokens)
 
-    def place(self) -> str:
+    def device_name(self) -> str:
         """The device's name."""
         import torch
 
@@ -173,10 +173,6 @@ class HubModel:
     def _number(self, keys: Sequence[str]) -> int | None:
         """What the config says under the first of these keys that it has."""
         return next((self._config[key] for key in keys if isinstance(self._config.get(key), int)), None)
-
-    @property
-    def _place(self) -> str:
-        return self._source.name
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -206,7 +202,7 @@ class HubModel:
         where: dict[str, Any] = {"device_map": "auto"} if self.device == "auto" else {"device": self.device}
         failed = False
         try:
-            model = load(self._place, revision=self._source.revision, dtype=self.dtype, **where)
+            model = load(self._source.name, revision=self._source.revision, dtype=self.dtype, **where)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -215,8 +211,8 @@ class HubModel:
             # Outside of the handler, which holds on to the tensors of the frames that failed.
             self.release()
             raise ValueError(
-                f"{self.name} does not fit into the memory of {self.place()} in {self.dtype}; try --dtype bfloat16, "
-                "another --device, or --device auto for several GPUs"
+                f"{self.name} does not fit into the memory of {self.device_name()} in {self.dtype}; "
+                "try --dtype bfloat16, another --device, or --device auto for several GPUs"
             )
         if getattr(model, "mask_token_id", None) is None:
             raise ValueError(f"{self.name} names no mask token, neither in its config nor in its tokenizer")
@@ -245,10 +241,10 @@ def _split_revision(source: str) -> tuple[str, str | None]:
     """`owner/name@revision` in two, unless it is a directory of that very name."""
     if "@" not in source or Path(source).expanduser().is_dir():
         return source, None
-    place, _, revision = source.rpartition("@")
-    if not place or not revision:
+    location, _, revision = source.rpartition("@")
+    if not location or not revision:
         raise ValueError(f"cannot read model {source!r}; write owner/name@revision")
-    return place, revision
+    return location, revision
 
 
 def _device(wanted: str | None) -> str:

@@ -30,19 +30,7 @@ def pad_left(prompts: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Any, 
     return input_ids, attention_mask
 
 
-def encode_prompts(tokenizer: Any, rows: Sequence[Row]) -> dict[str, Any]:
-    """Chat prompts as a batch padded on the left: `input_ids` and `attention_mask`, (batch, prompt)."""
-    input_ids, attention_mask = pad_left(tokenize_prompts(tokenizer, rows), tokenizer.pad_token_id)
-    return {"input_ids": input_ids, "attention_mask": attention_mask}
-
-
 def cut_answer(tokenizer: Any, tokens: list[int], stop_token_ids: Sequence[int] = ()) -> list[int]:
     """The tokens before the first one that ends an answer."""
     stops = set(stop_token_ids) or {tokenizer.eos_token_id}
     return tokens[: next((place for place, token in enumerate(tokens) if token in stops), len(tokens))]
-
-
-def decode_answer(tokenizer: Any, tokens: list[int], stop_token_ids: Sequence[int] = ()) -> str:
-    """The text of an answer up to its first end token."""
-    text: str = tokenizer.decode(cut_answer(tokenizer, tokens, stop_token_ids), skip_special_tokens=True)
-    return text

@@ -68,6 +68,13 @@ class SchedulerSetting:
         return entry if self.tasks is None else {**entry, "tasks": list(self.tasks)}
 
 
+def default_new_tokens(model: Any, rows: Sequence[dict[str, Any]]) -> int:
+    """Tokens that a model generates for these rows where the user names no number: as many as the rows' task has in the
+    protocol, or as the model's answers take at least, whichever is more."""
+    protocol: int = max(row["max_new_tokens"] for row in rows)
+    return max(model.answer_length or 0, protocol)
+
+
 @dataclass(frozen=True, slots=True)
 class RunSettings:
     """Everything that decides the numbers of a run.
@@ -87,7 +94,7 @@ class RunSettings:
 
     def new_tokens(self, model: Any, rows: Sequence[dict[str, Any]]) -> int:
         """Tokens that a model generates for these rows: what the user says, else what the task and the model need."""
-        return self.max_new_tokens or max(model.answer_length or 0, *(row["max_new_tokens"] for row in rows))
+        return self.max_new_tokens or default_new_tokens(model, rows)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON, without what may differ between two sittings of the same run."""

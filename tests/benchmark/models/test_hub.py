@@ -115,7 +115,7 @@ def test_answers_that_do_not_fit_are_said_and_recorded(bert: Path) -> None:
 def test_the_device_of_a_later_sitting_is_added(reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert call("run", "--model", str(reference), *SMALL, "--output", "run").exit_code == 0
     next(Path("run").rglob("*.jsonl")).unlink()
-    monkeypatch.setattr(HubModel, "place", lambda self: "a faster one")
+    monkeypatch.setattr(HubModel, "device_name", lambda self: "a faster one")
     assert call("run", "--model", str(reference), *SMALL, "--output", "run").exit_code == 0
     assert RunStore("run").read_settings()["devices"] == {str(reference): ["cpu", "a faster one"]}
 
@@ -127,7 +127,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bytes(
     assert call("run", "--model", str(reference), *SMALL, "--output", "whole").exit_code == 0
     done: list[int] = []
 
-    def interrupt(self: Any, job: Any) -> None:
+    def interrupt(self: Any, *told: Any) -> None:
         done.append(1)
         if len(done) == settings:
             raise KeyboardInterrupt
@@ -161,23 +161,25 @@ def test_weights_that_do_not_fit_into_memory_are_one_line(
 
 
 def test_the_ideal_model_decodes_in_the_tokens_of_another(reference: Path) -> None:
-    from benchmark.engine.decoding import TaskDecoder
-    from samplers import RandomScheduler
+    from benchmark.engine.scoring import load_metric
+    from benchmark.engine.worker import LogitsWorker
+    from benchmark.models.interface import AnswerOptions
+    from benchmark.protocol.settings import SchedulerSetting
 
     for task in ("waiting_line_shuffle", "waiting_line_insert_random", "puzzle_latin_square_n4"):
         rows = questions(task, 6)
         model = load_model(f"ideal:{reference}")
         assert model.check_task(rows, 128) is None
-        prepared = model.for_task(rows, 128)
-        decoder = TaskDecoder(model, prepared, rows, 128, 4, 0, print)
-        decoded = decoder.decode(RandomScheduler(k=1, temperature=1.0), label="a", block_length=None)
+        answers = LogitsWorker(model).answers(
+            rows, [SchedulerSetting("random", {"k": 1})], AnswerOptions(max_new_tokens=128, batch_size=4)
+        )
+        decoded = [sample for answered in answers for sample in answered.samples]
         lender: Any = HubModel(str(reference), ModelOptions()).tokenizer
         for row, sample in zip(rows, decoded, strict=True):
             tokens = lender(sample["prediction"], add_special_tokens=False)["input_ids"]
             assert len(tokens) == sample["num_answer_tokens"]
             # A different order of the same people, or another valid answer: as long as the canonical one, or nearly.
             assert sorted(sample["prediction"])[:1] == sorted(row["answer"])[:1]
-        from benchmark.engine.runner import load_metric
 
         scored = load_metric().compute(
             predictions=[sample["prediction"] for sample in decoded],

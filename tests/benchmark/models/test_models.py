@@ -45,12 +45,12 @@ def test_a_task_with_too_many_answers_is_refused() -> None:
 def test_a_prepared_model_answers_for_its_rows() -> None:
     import torch
 
-    from benchmark.models.prompts import encode_prompts
+    from benchmark.models.prompts import pad_left, tokenize_prompts
 
     rows = load_rows("waiting_line_copy", 3)
     prepared = IdealModel().for_task(rows, 32)
-    prompts = encode_prompts(prepared.tokenizer, rows)
+    prompts, _ = pad_left(tokenize_prompts(prepared.tokenizer, rows), prepared.tokenizer.pad_token_id)
     answer = torch.full((3, 32), prepared.tokenizer.mask_token_id)
-    logits = prepared.model(torch.cat([prompts["input_ids"], answer], dim=1)).logits[:, -32:]
+    logits = prepared.model(torch.cat([prompts, answer], dim=1)).logits[:, -32:]
     for row, tokens in zip(rows, logits.argmax(dim=2), strict=True):
         assert prepared.tokenizer.decode(tokens, skip_special_tokens=True) == row["answer"]

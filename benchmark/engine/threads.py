@@ -1,0 +1,43 @@
+"""Runs jobs side by side in threads, with torch's own threads dealt out among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from threading import Event
+from typing import TypeVar
+
+Job = TypeVar("Job")
+
+
+def run_side_by_side(jobs: Sequence[Job], work: Callable[[Job], None], stop: Event, *, workers: int | None) -> None:
+    """Do all jobs, `workers` at a time (None: as many as torch has threads).
+
+    When one fails, or the user interrupts, `stop` is set, upon which `work` should return soon, and the error is
+    raised.
+    """
+    if not jobs:
+        return
+    import torch
+
+    threads = torch.get_num_threads()
+    workers = min(workers or threads, len(jobs))
+    # One thread per job beats several threads per operation: the tensors are small.
+    torch.set_num_threads(max(1, threads // workers))
+    try:
+        # Threads even for one job at a time: the main thread is free for Ctrl-C then.
+        with ThreadPoolExecutor(workers) as pool:
+            futures = [pool.submit(work, job) for job in jobs]
+            try:
+                waiting = set(futures)
+                while waiting:
+                    done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+            except BaseException:
+                stop.set()
+                for future in futures:
+                    future.cancel()
+                raise
+    finally:
+        torch.set_num_threads(threads)
