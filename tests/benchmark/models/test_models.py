@@ -3,8 +3,11 @@
 import pytest
 
 import hub_dataset
+from benchmark.engine.worker import LogitsWorker
 from benchmark.models import IdealModel, load_model
+from benchmark.models.interface import AnswerOptions
 from benchmark.protocol.questions import load_rows
+from benchmark.protocol.settings import SchedulerSetting
 
 
 def test_an_unknown_model_is_named_with_what_can_be_written() -> None:
@@ -14,6 +17,29 @@ def test_an_unknown_model_is_named_with_what_can_be_written() -> None:
 
 def test_the_ideal_model_runs_at_temperature_1() -> None:
     assert load_model("ideal").default_temperature == 1.0
+
+
+def test_a_greedy_ideal_model_is_named_so_and_runs_at_temperature_0() -> None:
+    model = load_model("ideal-greedy")
+    assert (model.name, model.default_temperature) == ("ideal-greedy", 0.0)
+    assert load_model("ideal-greedy:reference").name == "ideal-greedy:reference"
+    with pytest.raises(ValueError, match="unknown model 'nothing'"):
+        load_model("ideal-greedy:nothing")
+
+
+def answer(model: IdealModel, seed: int, batch_size: int = 3) -> str:
+    """The answer to the first of three questions, one token at a time, greedily."""
+    rows = load_rows("waiting_line_shuffle", 3)
+    options = AnswerOptions(max_new_tokens=32, temperature=0.0, seed=seed, batch_size=batch_size)
+    found = LogitsWorker(model).answers(rows, [SchedulerSetting("left_to_right", {"k": 1}, 1)], options)
+    return next(iter(found)).samples[0]["prediction"]
+
+
+def test_a_greedy_ideal_model_breaks_its_ties_at_random_by_the_seed_of_the_run() -> None:
+    answers = [answer(IdealModel(greedy=True), seed) for seed in range(12)]
+    assert len(set(answers)) > 2
+    assert answers == [answer(IdealModel(greedy=True), seed, batch_size=1) for seed in range(12)]
+    assert len({answer(IdealModel(), seed) for seed in range(12)}) == 1, "without noise the first token wins each tie"
 
 
 @pytest.mark.parametrize("task", hub_dataset.default_task_names())
