@@ -1,5 +1,6 @@
 """The command line `parallelbench`: run, report, list, watch, damage."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,36 @@ def _none_empty(context: click.Context, parameter: click.Parameter, values: tupl
     return tuple(path for value in values if (path := _not_empty(context, parameter, value)) is not None)
 
 
+def _chat_options(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    """Name → value of `name=value`, the value as JSON has it."""
+    found: dict[str, Any] = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise click.BadParameter(f"cannot read {text!r}; write NAME=VALUE, as in enable_thinking=false.")
+        if name in found:
+            raise click.BadParameter(f"{name} is given twice.")
+        try:
+            found[name] = json.loads(value, parse_constant=_no_constant)
+        except ValueError:
+            raise click.BadParameter(
+                f'{name}={value}: {value} is no JSON; write true, false, null, a number or "text" in quotes.'
+            ) from None
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+_chat_option = click.option(
+    "--chat-option",
+    "chat_options",
+    metavar="NAME=JSON",
+    multiple=True,
+    callback=_chat_options,
+    help="What chat templates are told, as in enable_thinking=false; repeatable.",
+)
 _temperature = click.option(
     "--temperature",
     type=click.FloatRange(min=0),
@@ -91,7 +122,11 @@ def main(context: click.Context) -> None:
 @click.option("--samples", type=click.IntRange(min=1), help="Only the first so many questions of each task.")
 @click.option("--full", is_flag=True, help="Without --model: all tasks, settings and questions, not a selection.")
 @click.option("--block-length", type=click.IntRange(min=1), help="Length of the blocks, for all schedulers.")
-@click.option("--max-new-tokens", type=click.IntRange(min=1), help="Length of the answers; by default the protocol's.")
+@click.option(
+    "--max-new-tokens",
+    type=click.IntRange(min=1),
+    help="Length of the answers; by default the task's, or what the model needs at least (reference: 64).",
+)
 @_temperature
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other samples.")
 @click.option(
@@ -104,6 +139,7 @@ def main(context: click.Context) -> None:
 @_dtype
 @click.option("--device", help="cpu, cuda, cuda:1 ...; auto: all GPUs together. By default a GPU if there is one.")
 @click.option("--revision", callback=_not_blank, help="Branch, tag or commit on the Hub, for models that name none.")
+@_chat_option
 @click.option("--compile", "compiled", is_flag=True, help="Compile models with torch.compile.")
 @click.option("--output", type=click.Path(), callback=_not_empty, help="Directory of the run; else one in results/.")
 @click.option("--fresh", is_flag=True, help="Start anew instead of going on with what is in the directory.")
@@ -121,6 +157,7 @@ def run(
     dtype: str | None,
     device: str | None,
     revision: str | None,
+    chat_options: dict[str, Any],
     compiled: bool,
     output: Path | None,
     fresh: bool,
@@ -143,7 +180,7 @@ def run(
 
     run_benchmark(
         models=list(dict.fromkeys(models)),
-        options=ModelOptions(dtype=dtype, device=device, revision=revision, compile=compiled),
+        options=ModelOptions(dtype, device, revision, compiled, chat_options),
         task_patterns=list(tasks),
         specifications=list(schedulers),
         samples=samples,
@@ -205,12 +242,13 @@ def list_(what: str | None) -> None:
 @click.option("--scheduler", default="confidence", show_default=True, help="Scheduler, as in entropy:k=4.")
 @click.option("--model", default="ideal", show_default=True, help="Model, as for run.")
 @click.option("--block-length", type=click.IntRange(min=1), help="Length of the blocks.")
-@click.option("--max-new-tokens", type=click.IntRange(min=1), help="Length of the answer; by default the protocol's.")
+@click.option("--max-new-tokens", type=click.IntRange(min=1), help="Length of the answer; by default as for run.")
 @_temperature
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other samples.")
 @_dtype
 @click.option("--device", help="cpu, cuda, cuda:1 ...; by default a GPU if there is one.")
 @click.option("--revision", callback=_not_blank, help="Branch, tag or commit on the Hub.")
+@_chat_option
 @click.option(
     "--delay",
     type=click.FloatRange(min=0, max=60),
@@ -220,7 +258,9 @@ def list_(what: str | None) -> None:
     help="Seconds between two steps in a terminal; 0 prints all steps one under the other.",
 )
 @click.option("--save", type=click.Path(), callback=_not_empty, help="Keep all steps in a file: .svg or .txt.")
-def watch(dtype: str | None, device: str | None, revision: str | None, **arguments: Any) -> None:
+def watch(
+    dtype: str | None, device: str | None, revision: str | None, chat_options: dict[str, Any], **arguments: Any
+) -> None:
     """Decode one question and show every step: what was committed, what was masked again, what is still masked.
 
     Written to a file or a pipe, it marks them with brackets instead of colours.
@@ -232,7 +272,7 @@ def watch(dtype: str | None, device: str | None, revision: str | None, **argumen
     from benchmark.cli.watch import watch as show
     from benchmark.models.interface import ModelOptions
 
-    show(**arguments, options=ModelOptions(dtype=dtype, device=device, revision=revision))
+    show(**arguments, options=ModelOptions(dtype, device, revision, chat_options=chat_options))
 
 
 @main.command(short_help="Show how much damage each score of text sees.")

@@ -88,7 +88,7 @@ class TaskDecoder:
         self.batch_size = self.options.batch_size or len(self.rows)
         model = self.prepared.model
         self._driven = PromptSharingDenoiser(model) if shares_prompts(model) else model
-        self._prompts = tokenize_prompts(self.prepared.tokenizer, self.rows)
+        self._prompts = tokenize_prompts(self.prepared.tokenizer, self.rows, self.prepared.chat_options)
 
     @property
     def longest_prompt(self) -> int:

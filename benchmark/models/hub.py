@@ -33,7 +33,7 @@ class HubModel:
 
     Args:
         source: a directory, `owner/name` on the Hub, or `owner/name@revision`.
-        options: dtype, device, revision and compilation.
+        options: dtype, device, revision, compilation and what the chat template is told.
         name: how results name it, if not as `source`.
         answer_length: tokens that an answer takes at least, unless its config has a key of that name.
 
@@ -83,6 +83,23 @@ class HubModel:
         return tokenizer
 
     @cached_property
+    def chat_options(self) -> dict[str, Any]:
+        """What its chat template is told: what the user says, and for the rest what a published checkpoint needs.
+
+        Raises:
+            ValueError: the template does not know what the user says.
+        """
+        from benchmark.models.prompts import check_chat_options, template_knows
+        from samplers.models import families
+
+        checkpoints = [checkpoint for family in families() for checkpoint in family.checkpoints]
+        needed = next((known.chat_options for known in checkpoints if known.name == self._source.name), ())
+        if self.options.chat_options:
+            check_chat_options(self.tokenizer, self.options.chat_options, self.name)
+        defaults = {option: value for option, value in needed if template_knows(self.tokenizer, option)}
+        return {**defaults, **self.options.chat_options}
+
+    @cached_property
     def concurrent(self) -> bool:
         """A small model on a CPU: its tensors are too small for an operation to use several cores."""
         sizes = [path.stat().st_size for path in self._source.directory.glob("*.safetensors")]
@@ -102,6 +119,8 @@ class HubModel:
             entry["answer_length"] = self.answer_length
         if self.options.compile:
             entry["compiled"] = True
+        if self.chat_options:
+            entry["chat_options"] = self.chat_options
         return entry
 
     def check_task(self, rows: Sequence[Row], max_new_tokens: int) -> str | None:
@@ -111,7 +130,7 @@ class HubModel:
 
         context = self._number(_CONTEXT_KEYS)
         self._check_files()
-        prompts = tokenize_prompts(self.tokenizer, rows)
+        prompts = tokenize_prompts(self.tokenizer, rows, self.chat_options)
         longest, last = max(map(len, prompts)), max(map(max, prompts))
         vocabulary = self._number(_VOCABULARY_KEYS)
         if vocabulary is not None and last >= vocabulary:
@@ -143,7 +162,7 @@ class HubModel:
                 self._model = self._load()
         stops = getattr(self._model, "stop_token_ids", None) or ()
         tokens = tuple(dict.fromkeys([self.tokenizer.eos_token_id, *stops]))
-        return TaskModel(self._model, self.tokenizer, self._input_device(), tokens)
+        return TaskModel(self._model, self.tokenizer, self._input_device(), tokens, self.chat_options)
 
     def batch_size(self, prepared: TaskModel, prompt_length: int, max_new_tokens: int) -> int:
         """As many rows as the free memory holds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NotRequired, Protocol, TypedDict, runtime_checkable
 
@@ -19,12 +19,15 @@ class ModelOptions:
         device: as torch names it, or `auto` for all GPUs together; None: the first GPU if there is one, else the CPU.
         revision: branch, tag or commit on the Hub for models that name none; None: the newest.
         compile: whether to compile the forward pass with `torch.compile`.
+        chat_options: what chat templates are told beside the messages, name → value as JSON has it, such as
+            `enable_thinking`.
     """
 
     dtype: str | None = None
     device: str | None = None
     revision: str | None = None
     compile: bool = False
+    chat_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Sample(TypedDict):
@@ -163,12 +166,14 @@ class TaskModel:
         tokenizer: a transformers tokenizer with a chat template.
         device: where prompts have to be.
         stop_token_ids: what ends an answer; empty: the tokenizer's end token alone.
+        chat_options: what the chat template is told beside the messages.
     """
 
     model: Any
     tokenizer: Any
     device: Any = "cpu"
     stop_token_ids: tuple[int, ...] = ()
+    chat_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class LogitsModel(BenchmarkModel, Protocol):
