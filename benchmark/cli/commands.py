@@ -79,7 +79,13 @@ def run_benchmark(
         if not _holds_run(store, settings, fresh):
             if fresh:
                 store.clear()
-            entry = {**settings.as_dict(), "format": 1, "versions": _versions(), "notices": notices, "devices": {}}
+            told = {
+                "new_tokens": _new_tokens(settings, loaded, rows),
+                "versions": _versions(),
+                "notices": notices,
+                "devices": {},
+            }
+            entry = {**settings.as_dict(), "format": 1, **told}
             store.write_settings(entry)
         _run_missing(store, settings, rows, loaded, batch_size)
     show_report(store.directory)
@@ -124,6 +130,13 @@ def _checksums(rows: dict[str, list[Row]]) -> dict[str, str]:
     import hub_dataset
 
     return {task: hub_dataset.checksum(rows[task]) for task in rows}
+
+
+def _new_tokens(
+    settings: RunSettings, models: list[BenchmarkModel], rows: dict[str, list[Row]]
+) -> dict[str, dict[str, int]]:
+    """Model → task → tokens that are generated for an answer."""
+    return {model.name: {task: settings.new_tokens(model, rows[task]) for task in rows} for model in models}
 
 
 def _check_models(models: list[BenchmarkModel], rows: dict[str, list[Row]], settings: RunSettings) -> list[str]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 KINDS = ("tasks", "schedulers", "models")
+ABOUT_TASKS = """\
+New tokens are a task's; a model whose answers take more is given more, the reference model at least 64.
+What a run gave each model stands in its settings.json, as new_tokens."""
 ABOUT_MODELS = """Memory is that of the weights; what a forward pass needs comes on top.
 Licences are what the model cards named when we looked; the card on the Hub decides.
 not found: on no page that we could read. apple-amlr: for research only."""
+ABOUT = {"tasks": ABOUT_TASKS, "models": ABOUT_MODELS}
 
 
 def show_lists(what: str | None) -> None:
@@ -28,8 +32,8 @@ def show_lists(what: str | None) -> None:
             for entry in entries:
                 table.add_row(*entry)
             console.print(table)
-            if kind == "models":
-                console.print(ABOUT_MODELS)
+            if kind in ABOUT:
+                console.print(ABOUT[kind])
 
 
 def _list(kind: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -8,7 +8,7 @@ from threading import Event, Lock
 from typing import Protocol
 
 from benchmark.engine.scoring import Scorer
-from benchmark.engine.threads import run_side_by_side
+from benchmark.engine.threads import run_side_by_side, termination_interrupts
 from benchmark.engine.worker import worker_for
 from benchmark.models.interface import Answered, AnswerOptions, BenchmarkModel, Sample
 from benchmark.protocol.questions import Row
@@ -100,15 +100,18 @@ class Runner:
         return jobs, finished
 
     def run(self, jobs: Sequence[Job], progress: Progress) -> None:
-        """Run the jobs; on Ctrl-C every setting that is finished stays on disk.
+        """Run the jobs; on Ctrl-C, or SIGTERM, every setting that is finished stays on disk.
 
         Raises:
-            KeyboardInterrupt: the user interrupted the run.
+            KeyboardInterrupt: the run was interrupted.
             ValueError: a model cannot do a task, or a scheduler refuses its input.
             OSError: what the scores of a text task take is not installed or cannot be reached; nothing is decoded then.
         """
-        self._prepare_texts({job.task for job in jobs})
+        with termination_interrupts():
+            self._prepare_texts({job.task for job in jobs})
+            self._run(jobs, progress)
 
+    def _run(self, jobs: Sequence[Job], progress: Progress) -> None:
         def work(job: Job) -> None:
             self._run_job(job, progress)
 

@@ -1,13 +1,29 @@
-"""Runs jobs side by side in threads, with torch's own threads dealt out among them."""
+"""Runs jobs side by side in threads, with torch's own threads dealt out among them, until they are told to stop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from threading import Event
+from contextlib import contextmanager
+from threading import Event, current_thread, main_thread
 from typing import TypeVar
 
 Job = TypeVar("Job")
+
+
+@contextmanager
+def termination_interrupts() -> Iterator[None]:
+    """Let SIGTERM, by which batch systems and containers end a process, do what Ctrl-C does."""
+    if current_thread() is not main_thread():
+        # Python lets the main thread alone decide about signals.
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_side_by_side(jobs: Sequence[Job], work: Callable[[Job], None], stop: Event, *, workers: int | None) -> None:

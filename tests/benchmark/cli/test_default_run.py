@@ -44,6 +44,7 @@ def test_the_reference_model_runs_beside_the_ideal_one_in_its_tokens(here: Path)
         for task in settings["tasks"]:
             for label in ("random(k=64)", "threshold(threshold=0.01)"):
                 assert [row["num_tokens"] for row in store.read_samples(model, task, label)] == [128, 128]
+            assert settings["new_tokens"][model][task] == 128, "as the samples have it"
     entries = {entry["name"]: entry for entry in settings["models"]}
     assert entries["reference"]["answer_length"] == entries["ideal:reference"]["answer_length"] == 128
     assert entries["reference"]["revision"] == entries["ideal:reference"]["revision"]
