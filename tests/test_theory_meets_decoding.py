@@ -12,7 +12,7 @@ import torch
 
 import hub_dataset
 from benchmark.ideal import ExactDenoiser, build_tokenizer, valid_answers
-from benchmark.models.prompts import encode_prompts
+from benchmark.models.prompts import pad_left, tokenize_prompts
 from benchmark.theory import adaptive_closed_form, closed_form, factor_rule, threshold_rule
 from samplers import (
     ConfidenceScheduler,
@@ -50,15 +50,15 @@ def decoded_accuracy(task, length, scheduler, *, greedy, repeats=1):
     """Share of valid answers, and of how many."""
     rows = questions(task, length)
     model, tokenizer = ideal_model(task, length, greedy)
-    prompts = encode_prompts(tokenizer, rows)
+    input_ids, attention_mask = pad_left(tokenize_prompts(tokenizer, rows), tokenizer.pad_token_id)
     new_tokens = 16 if task == "latin_square" else length + NEW_TOKENS.get(task, 0)
     valid = [set(valid_answers(row["reference"])) for row in rows]
     right = 0
     for repeat in range(repeats):
         output = generate(
             model,
-            prompts["input_ids"],
-            attention_mask=prompts["attention_mask"],
+            input_ids,
+            attention_mask=attention_mask,
             scheduler=scheduler,
             max_new_tokens=new_tokens,
             generator=torch.Generator().manual_seed(repeat),

@@ -1,4 +1,4 @@
-"""The command line: `tokenizer`, `train`, `predict`, `ideal` and `card`, in the order in which the model is made."""
+"""The command line: `tokenizer`, `train`, `export` and `card`, in the order in which the model is made."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ _directory = click.option(
     "--model", "directory", type=click.Path(path_type=Path), default=HUB_MODEL, help="Directory of the model."
 )
 _at_least_0, _at_least_1 = click.IntRange(min=0), click.IntRange(min=1)
-_samples = click.option("--samples", type=_at_least_1, help="Rows of each task; by default all of test.")
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Make the reference model: a tokenizer, then weights, then the numbers of its card."""
+    """Make the reference model: a tokenizer, then weights, then, from runs of `parallelbench`, its card."""
 
 
 @main.command()
@@ -129,55 +128,6 @@ def train(
 
 @main.command()
 @_directory
-@click.option("--out", "output", type=click.Path(path_type=Path), required=True, help="File of predictions to write.")
-@click.option("--device", default="cpu", show_default=True)
-@click.option("--task", "tasks", multiple=True, help="A task; by default all that can be evaluated here.")
-@_samples
-@click.option(
-    "--batch-size", type=_at_least_1, default=100, show_default=True, help="Rows at a time; a GPU takes a thousand."
-)
-@click.option("--setting", "settings", multiple=True, help="A scheduler with its parameters, such as confidence:k=4.")
-def predict(
-    directory: Path,
-    output: Path,
-    device: str,
-    tasks: tuple[str, ...],
-    samples: int | None,
-    batch_size: int,
-    settings: tuple[str, ...],
-) -> None:
-    """Answer the questions of test under each setting, greedily."""
-    from .predictions import SPECIFICATIONS, evaluated_tasks, write_predictions
-
-    write_predictions(
-        directory,
-        output,
-        device=device,
-        tasks=tasks or evaluated_tasks(),
-        specifications=settings or SPECIFICATIONS,
-        samples=samples,
-        batch_size=batch_size,
-        report=click.echo,
-    )
-
-
-@main.command()
-@_directory
-@click.option("--out", "output", type=click.Path(path_type=Path), required=True, help="File of predictions to write.")
-@click.option("--task", "tasks", multiple=True, default=("waiting_line_shuffle", "waiting_line_replace_random"))
-@_samples
-@click.option("--setting", "settings", multiple=True, default=tuple(f"random:k={k}" for k in (1, 2, 4, 8)))
-def ideal(
-    directory: Path, output: Path, tasks: tuple[str, ...], samples: int | None, settings: tuple[str, ...]
-) -> None:
-    """Answer the same questions with the ideal model, in the tokens of the reference model."""
-    from .predictions import write_ideal_predictions
-
-    write_ideal_predictions(directory, output, tasks=tasks, specifications=settings, samples=samples, report=click.echo)
-
-
-@main.command()
-@_directory
 @click.option(
     "--out", "output", type=click.Path(path_type=Path), required=True, help="Where the run's checkpoints are."
 )
@@ -191,18 +141,24 @@ def export(directory: Path, output: Path) -> None:
 
 @main.command()
 @_directory
-@click.argument("predictions", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def card(directory: Path, predictions: tuple[Path, ...]) -> None:
-    """Score PREDICTIONS, files of `predict` and `ideal`, and write the model's card."""
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
+def card(directory: Path, runs: tuple[Path, ...]) -> None:
+    """Write the model's card from RUNS, directories of `parallelbench run`.
+
+    The runs are of the model, and of the ideal model in its tokens. Which ones the shipped card is made from stands in
+    it, under "How it was made".
+
+    \b
+    Example:
+      parallelbench run --model reference --dtype float32 --output build/own
+      parallelbench run --model ideal:reference --model ideal-greedy:reference --output build/ideal
+      python -m training card build/own build/ideal
+    """
     from hub_dataset.disk import write_atomically
 
-    from .card import card_text
-    from .predictions import check_predictions, read_predictions
-    from .scoring import score_predictions
+    from .card import card_text, read_runs
 
-    records = [record for path in predictions for record in read_predictions(path)]
-    check_predictions(records, directory)
-    text = card_text(directory, score_predictions(records))
+    text = card_text(directory, read_runs(directory, runs))
     write_atomically(directory / "README.md", text.encode())
     click.echo(f"{directory / 'README.md'}: written")
 

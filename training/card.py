@@ -1,21 +1,28 @@
-"""The model card: `card.md` filled in from predictions, the training log and the model's config."""
+"""The model card: `card.md` filled in from runs of `parallelbench`, the training log and the model's config."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.analysis.curves import Curve
+from benchmark.analysis.summary import Point, Summary, summarise
+from benchmark.models import IDEAL, IDEAL_GREEDY, HubModel, ModelOptions
+from benchmark.protocol.method import Method
+from benchmark.store.merging import MergedRuns
+from benchmark.store.runs import RunStore
+
 from .examples import WEIGHTS
-from .predictions import IDEAL, IDEAL_GREEDY, NEW_TOKENS, QUOTAS, REFERENCE, THRESHOLDS, evaluated_tasks
-from .scoring import Cell, Scores
 from .training import LOG, read_log
 
 TEMPLATE = Path(__file__).resolve().with_name("card.md")
-# Columns of the tables: head → label of a setting → what is written of it into the head.
-_ORDERS = {f"{order} order, k =": {f"{order}(k={k})": str(k) for k in QUOTAS} for order in ("confidence", "random")}
-_THRESHOLDS = {"threshold": {f"threshold(threshold={value})": str(value) for value in THRESHOLDS}}
+# Logged batches over which the last losses are averaged: a rare task has a handful of prompts in one of them.
+_LAST = 10
+# What is told of the scores of a text: of one with given words, and of one that is open-ended.
+_OF_SENTENCES, _OF_TEXTS = ("inclusion", "grammar", "score"), ("grammar",)
 _FRONT_MATTER = """\
 ---
 license: apache-2.0
@@ -31,36 +38,90 @@ tags:
 """
 
 
-def card_text(directory: Path, scores: Scores) -> str:
-    """The card of the model in `directory`.
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What runs say of the trained model and of the ideal one in its tokens.
 
-    Args:
-        directory: with `config.json`, `model.safetensors` and `training_log.jsonl`.
-        scores: of the model, and of the ideal model where it was run.
+    `own`, `sampled` and `greedy` are names of models, the latter two None where the ideal model was not run.
+    """
+
+    summary: Summary
+    entry: Mapping[str, Any]
+    devices: tuple[str, ...]
+    sampled: str | None
+    greedy: str | None
+
+    @property
+    def own(self) -> str:
+        name: str = self.entry["name"]
+        return name
+
+    def points(self, model: str | None, task: str) -> dict[Method, Point]:
+        """Method → what `model` reaches on a task under it."""
+        points = self.summary.points
+        return {key[2]: point for key, point in points.items() if key[:2] == (model, task)}
+
+    def columns(self, scheduler: str) -> dict[Method, str]:
+        """Method → its value along the parameter of speed of a scheduler, all else as it is by default."""
+        curves = [curve for curve in self.summary.curves if _is_plain(curve, scheduler)]
+        return {method: f"{curve.value(method):g}" for curve in curves for method in curve.methods}
+
+
+def read_runs(directory: Path, runs: Sequence[Path]) -> Measured:
+    """What the runs in some directories say of the model in `directory`.
 
     Raises:
-        ValueError: none of the scores are the model's own on lists or puzzles.
+        ValueError: a directory holds no run, two do not go together, or they hold another model than this one and the
+            ideal one in its tokens, or the same with other weights.
+    """
+    summary = summarise(MergedRuns(runs, directory))
+    revision = HubModel(str(directory), ModelOptions()).record()["revision"]
+    kinds: dict[str, dict[str, Any]] = {}
+    for entry in summary.settings["models"]:
+        name = entry if isinstance(entry, str) else entry["name"]
+        if isinstance(entry, str) or entry.get("revision") != revision:
+            raise ValueError(
+                f"the runs hold {name!r}, which is not the model in {directory} as it is now; run that one again"
+            )
+        kind = name.partition(":")[0]
+        kind = kind if kind in (IDEAL, IDEAL_GREEDY) else ""
+        if kind in kinds:
+            raise ValueError(f"the runs hold the model in {directory} as {kinds[kind]['name']!r} and as {name!r}")
+        kinds[kind] = entry
+    if "" not in kinds:
+        raise ValueError(f"none of the runs is of the model in {directory}")
+    settings = [RunStore(run).read_settings() for run in runs]
+    devices = [name for each in settings for name in each.get("devices", {}).get(kinds[""]["name"], [])]
+    ideal, greedy = (kinds.get(kind, {}).get("name") for kind in (IDEAL, IDEAL_GREEDY))
+    return Measured(summary, kinds[""], tuple(dict.fromkeys(devices)), ideal, greedy)
+
+
+def card_text(directory: Path, measured: Measured) -> str:
+    """The card of the model in `directory`, with `config.json`, `model.safetensors` and `training_log.jsonl`.
+
+    Raises:
+        ValueError: it was run on neither lists nor puzzles.
     """
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     pieces, log = read_log(directory / LOG)
     training = pieces[-1]["config"]
-    own = scores.get(REFERENCE, {})
-    order = evaluated_tasks()
-    lists = {task: own[task] for task in order if task in own and _is_scored(own[task])}
+    of_tasks = {task: found for task in measured.summary.tasks if (found := measured.points(measured.own, task))}
+    lists = {task: points for task, points in of_tasks.items() if not _is_text(points)}
     if not lists:
-        raise ValueError(f"no prediction is the model's own on lists or puzzles; `predict` makes some for {directory}")
-    fewest = min(cell.rows for cells in lists.values() for cell in cells.values())
+        raise ValueError(f"the runs are of {measured.own} on neither lists nor puzzles")
+    counts = [point.samples for points in lists.values() for point in points.values()]
     last = log[-1]
     devices = dict.fromkeys(piece["device"] for piece in pieces)
     values = {
         "parameters": f"{_parameters(directory) / 1e6:.1f} M",
-        "rows": _range(cell.rows for cells in lists.values() for cell in cells.values()),
-        "new_tokens": NEW_TOKENS,
-        "spread": f"{50 / fewest**0.5:.0f}",
-        "curves": _curves(lists),
-        "thresholds": _thresholds(lists),
-        "texts": _texts({task: cells for task, cells in own.items() if task not in lists}),
-        "ideal": _ideal(scores),
+        "rows": _range(counts),
+        "new_tokens": _new_tokens(measured),
+        "spread": f"{50 / min(counts) ** 0.5:.0f}",
+        "measured": _measured(measured),
+        "curves": _curves(measured, lists),
+        "thresholds": _thresholds(measured, lists),
+        "texts": _texts(measured, {task: points for task, points in of_tasks.items() if task not in lists}),
+        "ideal": _ideal(measured),
         "layers": config["num_hidden_layers"],
         "width": config["hidden_size"],
         "heads": config["num_attention_heads"],
@@ -80,7 +141,8 @@ def card_text(directory: Path, scores: Scores) -> str:
         "precision": "float32" if "CPU" in devices else "bfloat16",
         "minutes": f"{last['seconds'] / 60:.0f}",
         "devices": " and ".join(f"one {device}" for device in devices),
-        "mix": _mix({task: loss for entry in log for task, loss in entry["loss_by_task"].items()}),
+        "last": _LAST,
+        "mix": _mix(log),
         "train": _train_command(last["step"], training),
     }
     body = TEMPLATE.read_text(encoding="utf-8")
@@ -120,18 +182,30 @@ def _train_command(step: int, training: Mapping[str, Any]) -> str:
     return f"{train} --piece {step}\n{start} export --out build/reference"
 
 
-def _curves(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
-    numbers = {f"`{task}`": {label: _number(cell) for label, cell in cells.items()} for task, cells in tasks.items()}
-    return _series("task", numbers, _ORDERS) or "Neither order was evaluated."
+def _is_plain(curve: Curve, scheduler: str) -> bool:
+    """Whether a curve is of a scheduler with nothing set but its speed."""
+    return curve.scheduler == scheduler and curve.parameter is not None and not curve.fixed
 
 
-def _series(first: str, rows: Mapping[str, Mapping[str, str]], columns: Mapping[str, Mapping[str, str]]) -> str:
+def _orders(measured: Measured) -> dict[str, dict[Method, str]]:
+    """Columns of the orders that commit k tokens a step: head → method → its k."""
+    return {f"{order} order, k =": measured.columns(order) for order in ("confidence", "random")}
+
+
+def _curves(measured: Measured, tasks: Mapping[str, Mapping[Method, Point]]) -> str:
+    numbers = {
+        f"`{task}`": {label: _number(point) for label, point in points.items()} for task, points in tasks.items()
+    }
+    return _series("task", numbers, _orders(measured)) or "Neither order was evaluated."
+
+
+def _series(first: str, rows: Mapping[str, Mapping[Method, str]], columns: Mapping[str, Mapping[Method, str]]) -> str:
     """A table with several numbers to a cell; empty without any.
 
     Args:
         first: the head of the first column.
-        rows: head of a row → label of a setting → its number.
-        columns: head of a column → label of a setting → what is written of it into the head.
+        rows: head of a row → method → its number.
+        columns: head of a column → method → what is written of it into the head.
     """
     used = {
         head: found
@@ -149,62 +223,78 @@ def _series(first: str, rows: Mapping[str, Mapping[str, str]], columns: Mapping[
     return "\n".join([head, "|" + "---|" * (len(heads) + 1), *lines])
 
 
-def _thresholds(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
+def _thresholds(measured: Measured, tasks: Mapping[str, Mapping[Method, Point]]) -> str:
     numbers = {
-        f"`{task}`": {label: _with_speed(cell) for label, cell in cells.items()} for task, cells in tasks.items()
+        f"`{task}`": {label: f"{point.headline:.0f} @ {point.tokens_per_step:.1f}" for label, point in points.items()}
+        for task, points in tasks.items()
     }
-    columns = {f"threshold {value}": {label: ""} for label, value in _THRESHOLDS["threshold"].items()}
+    columns = {f"threshold {value}": {label: ""} for label, value in measured.columns("threshold").items()}
     return _series("task", numbers, columns) or "No threshold was evaluated."
 
 
-def _texts(tasks: Mapping[str, Mapping[str, Cell]]) -> str:
-    """What the metric says of texts, one row for each of its averages; few of them need no grammar checker."""
-    rows: dict[str, dict[str, str]] = {}
-    for task, cells in tasks.items():
-        for label, cell in cells.items():
-            for part, value in cell.parts.items():
-                rows.setdefault(f"`{task}`, {part}", {})[label] = f"{value:.0f}"
-    missing = [f"`{task}`" for task, cells in tasks.items() if not any(cell.parts for cell in cells.values())]
-    table = _series("task and average", rows, {**_ORDERS, **_THRESHOLDS})
-    without = f"Without a grammar checker there are no scores of {' and '.join(missing)}." if missing else ""
-    return "\n\n".join(part for part in (table, without) if part) or "The text tasks were not evaluated."
+def _texts(measured: Measured, tasks: Mapping[str, Mapping[Method, Point]]) -> str:
+    """What the metric says of texts, one row for each of its averages."""
+    rows: dict[str, dict[Method, str]] = {}
+    for task, points in tasks.items():
+        for label, point in points.items():
+            for part in _OF_SENTENCES if "inclusion" in point.scores else _OF_TEXTS:
+                rows.setdefault(f"`{task}`, {part}", {})[label] = f"{point.scores[part]:.0f}"
+    columns = {**_orders(measured), "threshold": measured.columns("threshold")}
+    return _series("task and average", rows, columns) or "The text tasks were not evaluated."
 
 
-def _ideal(scores: Scores) -> str:
-    if IDEAL not in scores:
+def _ideal(measured: Measured) -> str:
+    if measured.sampled is None and measured.greedy is None:
         return "The ideal model was not run."
     lines = ["| task | setting | trained | ideal, greedy | ideal, sampled |", "|---|---|---|---|---|"]
-    numbers: list[int] = []
-    for task, cells in scores[IDEAL].items():
-        for label, cell in cells.items():
-            trained, greedy = (scores.get(model, {}).get(task, {}).get(label) for model in (REFERENCE, IDEAL_GREEDY))
-            lines.append(f"| `{task}` | {label} | {_number(trained)} | {_number(greedy)} | {_number(cell)} |")
-            numbers += [found.rows for found in (trained, greedy, cell) if found is not None]
-    return "\n".join([*lines, "", f"Each number is of the first {_range(numbers)} test rows."])
+    counts: list[int] = []
+    for task in measured.summary.tasks:
+        models = (measured.own, measured.greedy, measured.sampled)
+        own, greedy, sampled = (measured.points(model, task) for model in models)
+        for method in [method for method in measured.summary.methods if method in greedy or method in sampled]:
+            points = [found.get(method) for found in (own, greedy, sampled)]
+            lines.append(f"| `{task}` | {method} | {' | '.join(map(_number, points))} |")
+            counts += [point.samples for point in points if point is not None]
+    return "\n".join([*lines, "", f"Each number is of the first {_range(counts)} test rows."])
 
 
-def _mix(losses: Mapping[str, float]) -> str:
+def _mix(log: Sequence[Mapping[str, Any]]) -> str:
+    """Share and loss of each task of the mix: the mean over the last logged batches that had the task."""
     total = sum(WEIGHTS.values())
+    losses = {task: [entry["loss_by_task"][task] for entry in log if task in entry["loss_by_task"]] for task in WEIGHTS}
     return "\n".join(
-        f"| `{task}` | {100 * weight / total:.1f} % | {_loss(losses.get(task))} |" for task, weight in WEIGHTS.items()
+        f"| `{task}` | {100 * weight / total:.1f} % | {_loss(losses[task][-_LAST:])} |"
+        for task, weight in WEIGHTS.items()
     )
 
 
-def _loss(loss: float | None) -> str:
-    return "–" if loss is None else f"{loss:.4f}"
+def _loss(losses: Sequence[float]) -> str:
+    return f"{sum(losses) / len(losses):.4f}" if losses else "–"
 
 
-def _is_scored(cells: Mapping[str, Cell]) -> bool:
-    """Whether a task's headline needs no grammar checker: lists and puzzles."""
-    return all("score_strict" in cell.parts for cell in cells.values())
+def _measured(measured: Measured) -> str:
+    devices = " and ".join(measured.devices) or "a device that the runs do not name"
+    return (
+        f"Measured in {measured.entry['dtype']} on {devices}. Elsewhere logits differ in their last bits, so a cell\n"
+        "may come out a point or so higher or lower."
+    )
 
 
-def _number(cell: Cell | None) -> str:
-    return "–" if cell is None or cell.score is None else f"{cell.score:.0f}"
+def _new_tokens(measured: Measured) -> str:
+    """Tokens that were generated for an answer."""
+    groups = [group for group in measured.summary.settings["groups"] if measured.own in group["models"]]
+    numbers = {group["new_tokens"] or measured.entry.get("answer_length") for group in groups}
+    number = numbers.pop() if len(numbers) == 1 else None
+    return "as many new tokens as the task asks for" if number is None else f"{number} new tokens"
 
 
-def _with_speed(cell: Cell) -> str:
-    return f"{_number(cell)} @ {cell.tokens_per_step:.1f}"
+def _is_text(points: Mapping[Method, Point]) -> bool:
+    """Whether a task's answers are text; lists and puzzles are scored strictly too."""
+    return any(point.is_of_text for point in points.values())
+
+
+def _number(point: Point | None) -> str:
+    return "–" if point is None else f"{point.headline:.0f}"
 
 
 def _range(numbers: Iterable[int]) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hub_dataset.disk import write_atomically
 
+from .batches import WINDOWS
 from .model import ModelConfig
 from .tokenizer import ASSISTANT, END, MASK, PAD, load_backend
 
@@ -43,6 +44,7 @@ def config_entries(config: ModelConfig, directory: Path) -> dict[str, Any]:
         "bos_token_id": None,
         "mask_token_id": tokenizer.token_to_id(MASK),
         "answer_start_token_id": tokenizer.token_to_id(ASSISTANT),
+        "answer_length": WINDOWS[-1],
     }
 
 

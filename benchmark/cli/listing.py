@@ -7,9 +7,13 @@ import click
 from benchmark.cli import options
 
 KINDS = ("tasks", "schedulers", "models", "grids")
+ABOUT_TASKS = """\
+New tokens are a task's; a model whose answers take more is given more, the reference model at least 64.
+What a run gave each model stands in its settings.json, as new_tokens."""
 ABOUT_MODELS = """Memory is that of the weights; what a forward pass needs comes on top.
 Licences are what the model cards named when we looked; the card on the Hub decides.
 not found: on no page that we could read. apple-amlr: for research only."""
+ABOUT = {"tasks": ABOUT_TASKS, "models": ABOUT_MODELS}
 
 
 @click.command(name="list")
@@ -40,8 +44,8 @@ def show_lists(what: str | None) -> None:
             for entry in entries:
                 table.add_row(*entry)
             console.print(table)
-            if kind == "models":
-                console.print(ABOUT_MODELS)
+            if kind in ABOUT:
+                console.print(ABOUT[kind])
 
 
 def _list(kind: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -80,7 +84,7 @@ def _parameters(scheduler: str) -> str:
 
 def _models() -> list[tuple[str, str, str, str, str]]:
     """Name, family, parameters, memory of the weights in bfloat16, licence."""
-    from benchmark.models import IDEAL, reference
+    from benchmark.models import IDEAL, IDEAL_GREEDY, reference
     from samplers.models import families
 
     state = "ships with the project" if reference.is_here() else "ships with the project; not here"
@@ -88,6 +92,7 @@ def _models() -> list[tuple[str, str, str, str, str]]:
     own = [
         (IDEAL, "exact conditionals", "-", "-", "apache-2.0"),
         (f"{IDEAL}:NAME", "the same, in NAME's tokens", "-", "-", "apache-2.0"),
+        (f"{IDEAL_GREEDY}[:NAME]", "greedy, ties broken at random", "-", "-", "apache-2.0"),
         (
             reference.NAME,
             state,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -47,6 +48,36 @@ def paths(context: click.Context, parameter: click.Parameter, values: tuple[str,
     return tuple(found for value in values if (found := path(context, parameter, value)) is not None)
 
 
+def chat_options(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    """Name → value of `name=value`, the value as JSON has it."""
+    found: dict[str, Any] = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise click.BadParameter(f"cannot read {text!r}; write NAME=VALUE, as in enable_thinking=false.")
+        if name in found:
+            raise click.BadParameter(f"{name} is given twice.")
+        try:
+            found[name] = json.loads(value, parse_constant=_no_constant)
+        except ValueError:
+            raise click.BadParameter(
+                f'{name}={value}: {value} is no JSON; write true, false, null, a number or "text" in quotes.'
+            ) from None
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+chat_option = click.option(
+    "--chat-option",
+    "chat_options",
+    metavar="NAME=JSON",
+    multiple=True,
+    callback=chat_options,
+    help="What chat templates are told, as in enable_thinking=false; repeatable.",
+)
 temperature = click.option(
     "--temperature",
     type=click.FloatRange(min=0),
@@ -60,7 +91,9 @@ dtype = click.option(
 )
 seed = click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives other samples.")
 max_new_tokens = click.option(
-    "--max-new-tokens", type=click.IntRange(min=1), help="Length of the answers; by default the protocol's."
+    "--max-new-tokens",
+    type=click.IntRange(min=1),
+    help="Length of the answers; by default the task's, or what the model needs at least (reference: 64).",
 )
 block_length = click.option(
     "--block-length", type=click.IntRange(min=1), help="Length of the blocks, for all schedulers that name none."

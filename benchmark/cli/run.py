@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ class RunOptions:
     dtype: str | None = None
     device: str | None = None
     revision: str | None = None
+    chat_options: Mapping[str, Any] = field(default_factory=dict)
     compiled: bool = False
     output: Path | None = None
     fresh: bool = False
@@ -55,7 +56,7 @@ class RunOptions:
         """How models with weights are loaded."""
         from benchmark.models import ModelOptions
 
-        return ModelOptions(self.dtype, self.device, self.revision, self.compiled)
+        return ModelOptions(self.dtype, self.device, self.revision, self.compiled, self.chat_options)
 
 
 @click.command(name="run")
@@ -94,6 +95,7 @@ class RunOptions:
 @click.option(
     "--revision", callback=shared.not_blank, help="Branch, tag or commit on the Hub, for models that name none."
 )
+@shared.chat_option
 @click.option("--compile", "compiled", is_flag=True, help="Compile models with torch.compile.")
 @click.option("--output", type=click.Path(), callback=shared.path, help="Directory of the run; else one in results/.")
 @click.option("--fresh", is_flag=True, help="Start anew instead of going on with what is in the directory.")
@@ -166,7 +168,8 @@ def run_benchmark(options: RunOptions) -> None:
         else:
             if options.fresh:
                 store.clear()
-            store.write_settings({**settings.as_dict(), "versions": _versions(), **limits, "devices": {}})
+            told = {"new_tokens": _new_tokens(settings, loaded, rows), "versions": _versions(), **limits, "devices": {}}
+            store.write_settings({**settings.as_dict(), **told})
         _run_missing(store, settings, rows, list(loaded.values()), options.batch_size)
     show_report(store.directory)
 
@@ -203,6 +206,20 @@ def _checksums(rows: dict[str, list[Row]]) -> dict[str, str]:
     import hub_dataset
 
     return {task: hub_dataset.checksum(rows[task]) for task in rows}
+
+
+def _new_tokens(
+    settings: RunSettings, models: Mapping[str, BenchmarkModel], rows: dict[str, list[Row]]
+) -> dict[str, dict[str, int]]:
+    """Model → task → tokens that are generated for an answer."""
+    return {
+        name: {
+            task: settings.new_tokens(model, task, asked)
+            for task, asked in rows.items()
+            if settings.methods_of(name, task)
+        }
+        for name, model in models.items()
+    }
 
 
 def _check_models(
@@ -353,6 +370,6 @@ def _record_devices(store: RunStore, models: list[BenchmarkModel]) -> None:
     entry = store.read_settings()
     devices = dict(entry.get("devices", {}))
     for model in models:
-        devices[model.name] = list(dict.fromkeys([*devices.get(model.name, []), model.place()]))
+        devices[model.name] = list(dict.fromkeys([*devices.get(model.name, []), model.device_name()]))
     if devices != entry.get("devices"):
         store.write_settings({**entry, "devices": devices})

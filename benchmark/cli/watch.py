@@ -18,6 +18,7 @@ import click
 from benchmark.cli import options as shared
 from benchmark.protocol.method import Method, expand
 from benchmark.protocol.questions import Row, load_rows, resolve_tasks
+from benchmark.protocol.settings import default_new_tokens
 from hub_dataset.disk import write_atomically
 
 if TYPE_CHECKING:
@@ -122,29 +123,23 @@ def decode(
     """The frames of one decoding, made while it goes on.
 
     Raises:
-        ValueError: there is no such model, or it cannot do this task.
+        ValueError: there is no such model, it cannot do this task, or it tells no steps.
     """
-    from benchmark.engine.decoding import noise_source
+    from benchmark.engine.worker import LogitsWorker, worker_for
     from benchmark.models import load_model
-    from benchmark.models.prompts import encode_prompts
-    from samplers import stream
+    from benchmark.models.interface import AnswerOptions
 
     model = load_model(model_name, options)
-    length = max_new_tokens or row["max_new_tokens"]
+    worker = worker_for(model)
+    if not isinstance(worker, LogitsWorker):
+        raise ValueError(f"{model.name} gives answers without the steps to them; `parallelbench run` shows its answers")
+    length = max_new_tokens or default_new_tokens(model, [row])
     model.check_task([row], length)
-    prepared = model.for_task([row], length)
-    inputs = encode_prompts(prepared.tokenizer, [row])
-    for step in stream(
-        prepared.model,
-        inputs["input_ids"].to(prepared.device),
-        attention_mask=inputs["attention_mask"].to(prepared.device),
-        mask_token_id=prepared.model.mask_token_id,
-        scheduler=method.build(model.default_temperature if temperature is None else temperature),
-        max_new_tokens=length,
-        block_length=method.decoded_block_length,
-        generator=[noise_source(seed, row["id"], str(method))],
-    ):
-        yield frame_of(step, prepared.tokenizer)
+    decoder = worker.decoder(
+        [row], AnswerOptions(max_new_tokens=length, temperature=temperature, seed=seed, batch_size=1)
+    )
+    for step in decoder.steps(method):
+        yield frame_of(step, decoder.prepared.tokenizer)
 
 
 def frame_of(step: Any, tokenizer: Any) -> Frame:
@@ -313,6 +308,7 @@ def _save(path: Path, title: str, head: Any, foot: Any, frames: list[Frame]) -> 
 @shared.dtype
 @click.option("--device", help="cpu, cuda, cuda:1 ...; by default a GPU if there is one.")
 @click.option("--revision", callback=shared.not_blank, help="Branch, tag or commit on the Hub.")
+@shared.chat_option
 @click.option(
     "--delay",
     type=click.FloatRange(min=0, max=60),
@@ -322,7 +318,9 @@ def _save(path: Path, title: str, head: Any, foot: Any, frames: list[Frame]) -> 
     help="Seconds between two steps in a terminal; 0 prints all steps one under the other.",
 )
 @click.option("--save", type=click.Path(), callback=shared.path, help="Keep all steps in a file: .svg or .txt.")
-def command(dtype: str | None, device: str | None, revision: str | None, **arguments: Any) -> None:
+def command(
+    dtype: str | None, device: str | None, revision: str | None, chat_options: dict[str, Any], **arguments: Any
+) -> None:
     """Decode one question and show every step: what was committed, what was masked again, what is still masked.
 
     Written to a file or a pipe, it marks them with brackets instead of colours.
@@ -333,4 +331,4 @@ def command(dtype: str | None, device: str | None, revision: str | None, **argum
     """
     from benchmark.models.interface import ModelOptions
 
-    watch(**arguments, options=ModelOptions(dtype=dtype, device=device, revision=revision))
+    watch(**arguments, options=ModelOptions(dtype, device, revision, chat_options=chat_options))

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from benchmark.engine.runner import Job
+    from benchmark.models.interface import Answered, Sample
+    from benchmark.protocol.method import Method
 
 
 class RunProgress:
@@ -35,7 +37,7 @@ class RunProgress:
         self._rows: dict[str, int] = {}
         self._shown = bar.add_task("decoding", total=self._total, completed=done, speed="")
 
-    def setting_done(self, job: Job) -> None:
+    def setting_done(self, job: Job, method: Method, samples: list[Sample]) -> None:
         """Move the bar; print a line when a task is done and there is no bar."""
         self._done += 1
         self._left[id(job)] -= 1
@@ -45,11 +47,12 @@ class RunProgress:
             how = f" at {speed} with up to {self._rows[job.model.name]} rows at a time" if speed else ""
             self._say(f"{self._name(job)}: done{how}; {self._done} of {self._total} settings are on disk")
 
-    def batch_done(self, job: Job, rows: int, tokens: int, seconds: float) -> None:
+    def samples_done(self, job: Job, answered: Answered) -> None:
         """Move the bar by a part of a setting."""
-        name = job.model.name
+        name, rows = job.model.name, len(answered.samples)
+        tokens = sum(sample["num_tokens"] for sample in answered.samples)
         self._tokens[name] = self._tokens.get(name, 0) + tokens
-        self._seconds[name] = self._seconds.get(name, 0.0) + seconds
+        self._seconds[name] = self._seconds.get(name, 0.0) + answered.seconds
         self._rows[name] = max(self._rows.get(name, 0), rows)
         self._bar.update(
             self._shown, advance=rows / len(job.rows), description=self._name(job), speed=self._speed(job) or ""

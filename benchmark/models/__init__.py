@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import reference
+from . import ideal, reference
 from .hub import HubModel
 from .ideal import IdealModel
 from .interface import BenchmarkModel, ModelOptions, TaskModel
 
 __all__ = ["BenchmarkModel", "HubModel", "IdealModel", "ModelOptions", "TaskModel", "default_models", "load_model"]
 
-IDEAL = "ideal"
+IDEAL, IDEAL_GREEDY = ideal.NAME, ideal.GREEDY
 
 
 def load_model(name: str, options: ModelOptions | None = None) -> BenchmarkModel:
     """The model called `name`.
 
     Args:
-        name: `ideal`; `ideal:NAME`, the ideal model in the tokens of another; `reference`, the model that ships with
-            the project; a directory; or `owner/name` on the Hub, with `@revision` if need be.
+        name: `ideal`; `ideal:NAME`, the ideal model in the tokens of another; `ideal-greedy` and `ideal-greedy:NAME`,
+            the same run greedily; `reference`, the model that ships with the project; a directory; or `owner/name` on
+            the Hub, with `@revision` if need be.
         options: of models with weights.
 
     Raises:
         ValueError: there is none of that name, or it lacks what a run needs.
     """
     options = options or ModelOptions()
-    if name == IDEAL:
-        return IdealModel()
-    if name.startswith(f"{IDEAL}:"):
-        return IdealModel(_with_weights(name.removeprefix(f"{IDEAL}:"), options))
+    kind, colon, lender = name.partition(":")
+    if kind in (IDEAL, IDEAL_GREEDY):
+        return IdealModel(_with_weights(lender, options) if colon else None, greedy=kind == IDEAL_GREEDY)
     return _with_weights(name, options)
 
 

@@ -36,7 +36,7 @@ class HubModel:
 
     Args:
         source: a directory, `owner/name` on the Hub, or `owner/name@revision`.
-        options: dtype, device, revision and compilation.
+        options: dtype, device, revision, compilation and what the chat template is told.
         name: how results name it, if not as `source`.
         answer_length: tokens that an answer takes at least, unless its config has a key of that name.
 
@@ -54,8 +54,8 @@ class HubModel:
 
         self.name = name or source
         self.options = options
-        place, revision = _split_revision(source)
-        self._source = find(place, revision if revision is not None else options.revision)
+        location, revision = _split_revision(source)
+        self._source = find(location, revision if revision is not None else options.revision)
         config = self._source.read_json("config.json")
         if config is None:
             raise ValueError(f"{source!r} has no config.json, so it holds no model")
@@ -78,12 +78,29 @@ class HubModel:
         """
         from samplers.models import load_tokenizer
 
-        tokenizer = load_tokenizer(self._place, revision=self._source.revision)
+        tokenizer = load_tokenizer(self._source.name, revision=self._source.revision)
         if not tokenizer.chat_template:
             raise ValueError(f"the tokenizer of {self.name} has no chat template, so questions cannot be put to it")
         if tokenizer.eos_token_id is None:
             raise ValueError(f"the tokenizer of {self.name} names no end token, so its answers have no end")
         return tokenizer
+
+    @cached_property
+    def chat_options(self) -> dict[str, Any]:
+        """What its chat template is told: what the user says, and for the rest what a published checkpoint needs.
+
+        Raises:
+            ValueError: the template does not know what the user says.
+        """
+        from benchmark.models.prompts import check_chat_options, template_knows
+        from samplers.models import families
+
+        checkpoints = [checkpoint for family in families() for checkpoint in family.checkpoints]
+        needed = next((known.chat_options for known in checkpoints if known.name == self._source.name), ())
+        if self.options.chat_options:
+            check_chat_options(self.tokenizer, self.options.chat_options, self.name)
+        defaults = {option: value for option, value in needed if template_knows(self.tokenizer, option)}
+        return {**defaults, **self.options.chat_options}
 
     @cached_property
     def concurrent(self) -> bool:
@@ -105,6 +122,8 @@ class HubModel:
             entry["answer_length"] = self.answer_length
         if self.options.compile:
             entry["compiled"] = True
+        if self.chat_options:
+            entry["chat_options"] = self.chat_options
         return entry
 
     def check_task(self, rows: Sequence[Row], max_new_tokens: int) -> None:
@@ -113,7 +132,7 @@ class HubModel:
 
         context = self._number(_CONTEXT_KEYS)
         self._check_files()
-        prompts = tokenize_prompts(self.tokenizer, rows)
+        prompts = tokenize_prompts(self.tokenizer, rows, self.chat_options)
         longest, last = max(map(len, prompts)), max(map(max, prompts))
         vocabulary = self._number(_VOCABULARY_KEYS)
         if vocabulary is not None and last >= vocabulary:
@@ -132,20 +151,20 @@ class HubModel:
 
         return counter_of(self.tokenizer)
 
-    def for_task(self, rows: Sequence[Row], max_new_tokens: int) -> TaskModel:
+    def for_task(self, rows: Sequence[Row], max_new_tokens: int, seed: int = 0) -> TaskModel:
         """The model itself, loaded by the first call."""
         with self._loading:
             if self._model is None:
                 self._model = self._load()
         stops = getattr(self._model, "stop_token_ids", None) or ()
         tokens = tuple(dict.fromkeys([self.tokenizer.eos_token_id, *stops]))
-        return TaskModel(self._model, self.tokenizer, self._input_device(), tokens)
+        return TaskModel(self._model, self.tokenizer, self._input_device(), tokens, self.chat_options)
 
     def batch_size(self, prepared: TaskModel, prompt_length: int, max_new_tokens: int) -> int:
         """As many rows as the free memory holds."""
         return automatic_batch_size(prepared, prompt_length=prompt_length, max_new_tokens=max_new_tokens)
 
-    def place(self) -> str:
+    def device_name(self) -> str:
         """The device's name."""
         import torch
 
@@ -169,10 +188,6 @@ class HubModel:
     def _number(self, keys: Sequence[str]) -> int | None:
         """What the config says under the first of these keys that it has."""
         return next((self._config[key] for key in keys if isinstance(self._config.get(key), int)), None)
-
-    @property
-    def _place(self) -> str:
-        return self._source.name
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -202,7 +217,7 @@ class HubModel:
         where: dict[str, Any] = {"device_map": "auto"} if self.device == "auto" else {"device": self.device}
         failed = False
         try:
-            model = load(self._place, revision=self._source.revision, dtype=self.dtype, **where)
+            model = load(self._source.name, revision=self._source.revision, dtype=self.dtype, **where)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -211,8 +226,8 @@ class HubModel:
             # Outside of the handler, which holds on to the tensors of the frames that failed.
             self.release()
             raise ValueError(
-                f"{self.name} does not fit into the memory of {self.place()} in {self.dtype}; try --dtype bfloat16, "
-                "another --device, or --device auto for several GPUs"
+                f"{self.name} does not fit into the memory of {self.device_name()} in {self.dtype}; "
+                "try --dtype bfloat16, another --device, or --device auto for several GPUs"
             )
         if getattr(model, "mask_token_id", None) is None:
             raise ValueError(f"{self.name} names no mask token, neither in its config nor in its tokenizer")
@@ -241,10 +256,10 @@ def _split_revision(source: str) -> tuple[str, str | None]:
     """`owner/name@revision` in two, unless it is a directory of that very name."""
     if "@" not in source or Path(source).expanduser().is_dir():
         return source, None
-    place, _, revision = source.rpartition("@")
-    if not place or not revision:
+    location, _, revision = source.rpartition("@")
+    if not location or not revision:
         raise ValueError(f"cannot read model {source!r}; write owner/name@revision")
-    return place, revision
+    return location, revision
 
 
 def _device(wanted: str | None) -> str:

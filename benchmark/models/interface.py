@@ -1,11 +1,12 @@
-"""What the runner needs of a model, and how a user may ask for one."""
+"""What a run needs of a model: questions in, samples out; and how a user may ask for one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, Protocol, TypedDict, runtime_checkable
 
+from benchmark.protocol.method import Method
 from benchmark.protocol.questions import Row
 
 if TYPE_CHECKING:
@@ -21,45 +22,118 @@ class ModelOptions:
         device: as torch names it, or `auto` for all GPUs together; None: the first GPU if there is one, else the CPU.
         revision: branch, tag or commit on the Hub for models that name none; None: the newest.
         compile: whether to compile the forward pass with `torch.compile`.
+        chat_options: what chat templates are told beside the messages, name → value as JSON has it, such as
+            `enable_thinking`.
     """
 
     dtype: str | None = None
     device: str | None = None
     revision: str | None = None
     compile: bool = False
+    chat_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Sample(TypedDict):
+    """One answer to a question, and what it cost; `new_sample` makes one.
+
+    `num_tokens` are generated tokens with all that follows the answer's end, `num_answer_tokens` those before it, and
+    `num_item_tokens` those of them that have letters or digits. Scores are added when the metric has given them.
+    """
+
+    id: str
+    length: int
+    prediction: str
+    num_tokens: int
+    num_forward_passes: int
+    tokens_per_step: float
+    num_answer_tokens: NotRequired[int]
+    num_item_tokens: NotRequired[int]
+    scores: NotRequired[dict[str, float]]
+
+
+def new_sample(
+    question: Row,
+    prediction: str,
+    *,
+    num_tokens: int,
+    num_forward_passes: int,
+    num_answer_tokens: int,
+    num_item_tokens: int | None = None,
+) -> Sample:
+    """The sample of an answer to `question`."""
+    sample: Sample = {
+        "id": question["id"],
+        "length": question["length"],
+        "prediction": prediction,
+        "num_tokens": num_tokens,
+        "num_forward_passes": num_forward_passes,
+        "tokens_per_step": num_tokens / num_forward_passes,
+        "num_answer_tokens": num_answer_tokens,
+    }
+    if num_item_tokens is not None:
+        sample["num_item_tokens"] = num_item_tokens
+    return sample
+
+
+class Answered(NamedTuple):
+    """Some questions answered under one method, and the seconds that it took."""
+
+    method: Method
+    samples: list[Sample]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class TaskModel:
-    """A model made ready for the rows of one task.
+class AnswerOptions:
+    """How questions are to be answered, beside the method.
 
     Attributes:
-        model: what `samplers.generate` drives.
-        tokenizer: a transformers tokenizer with a chat template.
-        device: where prompts have to be.
-        stop_token_ids: what ends an answer; empty: the tokenizer's end token alone.
+        max_new_tokens: length of an answer.
+        temperature: of the proposals; None: the model's own.
+        seed: another one gives other samples.
+        batch_size: questions at a time, which changes no answer; None: as many as there is memory for.
+        check_stop: called now and then; raises where the run is to stop.
+        notice: called with a line about something that the user should know and that stops nothing.
     """
 
-    model: Any
-    tokenizer: Any
-    device: Any = "cpu"
-    stop_token_ids: tuple[int, ...] = ()
+    max_new_tokens: int
+    temperature: float | None = None
+    seed: int = 0
+    batch_size: int | None = None
+    check_stop: Callable[[], None] = field(default=lambda: None)
+    notice: Callable[[str], None] = field(default=lambda line: None)
+
+
+@runtime_checkable
+class AnswersQuestions(Protocol):
+    """The seam between a run and whatever answers its questions."""
+
+    def answers(
+        self, questions: Sequence[Row], methods: Sequence[Method], options: AnswerOptions
+    ) -> Iterator[Answered]:
+        """Answer each of the questions, which are of one task, under each of the methods, in any order.
+
+        Samples are told as they are finished, so that a run that stops has lost little. All methods are given at once
+        because they may share work: the prompts, and the states that several of them come through.
+
+        Raises:
+            ValueError: a question or a method is refused.
+        """
+        ...
 
 
 class BenchmarkModel(Protocol):
-    """What the runner needs of a model.
+    """What a run has to know of a model, whichever way it answers: it is an `AnswersQuestions` or a `LogitsModel`.
 
     Attributes:
         name: how results name it.
-        default_temperature: of the proposals, unless the user says otherwise.
-        concurrent: whether its tasks may be decoded side by side; weights that fill a device let one task at a time.
+        concurrent: whether its tasks may be answered side by side; weights that fill a device let one task at a time.
         has_weights: whether tokens per second say something about it.
         answer_length: tokens that an answer takes at least, whatever the task says, or None. A model that was trained
             on answers of one length, or whose tokens are short, needs that.
     """
 
     name: str
-    default_temperature: float
     has_weights: bool
     answer_length: int | None
 
@@ -81,18 +155,50 @@ class BenchmarkModel(Protocol):
         """Counts the tokens of answers as this model writes them; None where `check_task` sees to it that they fit."""
         ...
 
-    def for_task(self, rows: Sequence[Row], max_new_tokens: int) -> TaskModel:
-        """Make the model ready for these rows; where `concurrent`, in several threads at once."""
-        ...
-
-    def batch_size(self, prepared: TaskModel, prompt_length: int, max_new_tokens: int) -> int:
-        """Rows per forward pass, as many as there is memory for."""
-        ...
-
-    def place(self) -> str:
+    def device_name(self) -> str:
         """What it runs on, in words."""
         ...
 
     def release(self) -> None:
-        """Give its memory back; it may be made ready again."""
+        """Give its memory back; it may be asked again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TaskModel:
+    """A model with logits made ready for the rows of one task.
+
+    Attributes:
+        model: what `samplers.generate` drives.
+        tokenizer: a transformers tokenizer with a chat template.
+        device: where prompts have to be.
+        stop_token_ids: what ends an answer; empty: the tokenizer's end token alone.
+        chat_options: what the chat template is told beside the messages.
+    """
+
+    model: Any
+    tokenizer: Any
+    device: Any = "cpu"
+    stop_token_ids: tuple[int, ...] = ()
+    chat_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class LogitsModel(BenchmarkModel, Protocol):
+    """A model that gives logits, with which `benchmark.engine.worker` answers questions.
+
+    Attributes:
+        default_temperature: of the proposals, unless the user says otherwise.
+    """
+
+    default_temperature: float
+
+    def for_task(self, rows: Sequence[Row], max_new_tokens: int, seed: int = 0) -> TaskModel:
+        """Make the model ready for these rows; where `concurrent`, in several threads at once.
+
+        `seed` is the run's, for a model that draws something itself.
+        """
+        ...
+
+    def batch_size(self, prepared: TaskModel, prompt_length: int, max_new_tokens: int) -> int:
+        """Rows per forward pass, as many as there is memory for."""
         ...

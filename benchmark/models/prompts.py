@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.protocol.questions import Row
 
 
-def tokenize_prompts(tokenizer: Any, rows: Sequence[Row]) -> list[list[int]]:
-    """Token ids of the chat prompts of some rows, each ending where the answer begins."""
+def tokenize_prompts(
+    tokenizer: Any, rows: Sequence[Row], chat_options: Mapping[str, Any] | None = None
+) -> list[list[int]]:
+    """Token ids of the chat prompts of some rows, each ending where the answer begins.
+
+    `chat_options` is what the chat template is told beside the messages.
+    """
     encoded = tokenizer.apply_chat_template(
-        [row["messages"] for row in rows], add_generation_prompt=True, tokenize=True, return_dict=True
+        [row["messages"] for row in rows],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        **(chat_options or {}),
     )
     prompts: list[list[int]] = encoded["input_ids"]
     return prompts
+
+
+def template_knows(tokenizer: Any, option: str) -> bool:
+    """Whether an option's name stands in a tokenizer's chat template; templates ignore what they do not know."""
+    return re.search(rf"\b{re.escape(option)}\b", tokenizer.get_chat_template()) is not None
+
+
+def check_chat_options(tokenizer: Any, chat_options: Mapping[str, Any], name: str) -> None:
+    """Whether the chat template of the model called `name` reads these options.
+
+    Raises:
+        ValueError: it does not, or they are what every prompt is made with.
+    """
+    ours = inspect.signature(tokenizer.apply_chat_template).parameters
+    for option in chat_options:
+        if option in ours or option == "messages":
+            raise ValueError(f"--chat-option {option}: that is not for a user to set; prompts are made with it")
+        if not template_knows(tokenizer, option):
+            raise ValueError(f"--chat-option {option}: the chat template of {name} does not know it")
 
 
 def pad_left(prompts: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Any, Any]:
@@ -30,19 +60,7 @@ def pad_left(prompts: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Any, 
     return input_ids, attention_mask
 
 
-def encode_prompts(tokenizer: Any, rows: Sequence[Row]) -> dict[str, Any]:
-    """Chat prompts as a batch padded on the left: `input_ids` and `attention_mask`, (batch, prompt)."""
-    input_ids, attention_mask = pad_left(tokenize_prompts(tokenizer, rows), tokenizer.pad_token_id)
-    return {"input_ids": input_ids, "attention_mask": attention_mask}
-
-
 def cut_answer(tokenizer: Any, tokens: list[int], stop_token_ids: Sequence[int] = ()) -> list[int]:
     """The tokens before the first one that ends an answer."""
     stops = set(stop_token_ids) or {tokenizer.eos_token_id}
     return tokens[: next((place for place, token in enumerate(tokens) if token in stops), len(tokens))]
-
-
-def decode_answer(tokenizer: Any, tokens: list[int], stop_token_ids: Sequence[int] = ()) -> str:
-    """The text of an answer up to its first end token."""
-    text: str = tokenizer.decode(cut_answer(tokenizer, tokens, stop_token_ids), skip_special_tokens=True)
-    return text

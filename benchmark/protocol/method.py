@@ -51,7 +51,7 @@ class Method:
 
     @classmethod
     def of(cls, name: str, parameters: Mapping[str, Any], block_length: int | None = None) -> Method:
-        """A method from parameters in the scheduler's own order; None says what saying nothing says."""
+        """A method from parameters in the scheduler's own order; None means the default."""
         given = tuple((key, value) for key, value in parameters.items() if value is not None)
         return cls(name, given, block_length)
 

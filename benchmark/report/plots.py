@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.analysis.summary import PB_SCORES, Point, Summary
 from benchmark.protocol.method import Method
@@ -81,8 +85,7 @@ def write_plots(summary: Summary, directory: Path) -> list[Path]:
 @contextmanager
 def _clean_matplotlib() -> Iterator[None]:
     """Matplotlib with its own defaults, whatever the user's configuration says, and names taken literally."""
-    import matplotlib
-
+    matplotlib = _import_matplotlib()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
@@ -101,6 +104,33 @@ def _clean_matplotlib() -> Iterator[None]:
             }
         )
         yield
+
+
+def _import_matplotlib() -> Any:
+    """Matplotlib, also where a setting of the user's does not let it be imported.
+
+    It refuses a backend that is not installed, which notebooks name in MPLBACKEND for every process they start, and a
+    matplotlibrc that it cannot read. Files are drawn without either.
+    """
+    try:
+        return import_module("matplotlib")
+    except ImportError:
+        raise
+    except Exception:  # whatever reading the settings raises
+        # What was imported half would be found, and not be imported again.
+        for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+            del sys.modules[name]
+    package = find_spec("matplotlib")
+    assert package is not None
+    assert package.origin is not None
+    users = os.environ.pop("MPLBACKEND", None)
+    try:
+        # It looks for a matplotlibrc in the current directory first; here lies its own.
+        with chdir(Path(package.origin).with_name("mpl-data")):
+            return import_module("matplotlib")
+    finally:
+        if users is not None:
+            os.environ["MPLBACKEND"] = users
 
 
 def _task_lines(summary: Summary, task: str) -> Lines:

@@ -58,7 +58,7 @@ def study(
     """Damage texts in every way and look at them with every checker there is.
 
     Args:
-        metric: the metric, from `runner.load_metric`.
+        metric: the metric, from `scoring.load_metric`.
         texts: right ones.
         seed: another one does the damage elsewhere.
         grammar_url: a running LanguageTool server; None for what the environment names, or one that is started.
@@ -118,7 +118,7 @@ def run_study(
     """Run the study, print it and, if wanted, write it as JSON; see the command line's help for the arguments."""
     from rich.console import Console
 
-    from benchmark.engine.runner import load_metric
+    from benchmark.engine.scoring import load_metric
 
     console = Console()
     texts = shipped_texts(kinds or list(TEXTS), samples)

@@ -26,12 +26,14 @@ class PublishedCheckpoint:
         parameters: how many, in billions.
         licence: identifier on its model card; None where no page that we could read names one.
         licence_source: where the licence was read; None together with it.
+        chat_options: (name, value) pairs that its chat template is to be told where answers are to be short.
     """
 
     name: str
     parameters: float
     licence: str | None = None
     licence_source: str | None = None
+    chat_options: tuple[tuple[str, Any], ...] = ()
 
     @property
     def memory_gb(self) -> float:

@@ -42,7 +42,7 @@ FAMILY = Family(
         PublishedCheckpoint("JetLM/SDAR-8B-Chat", 8.2, "apache-2.0", "licence tag on its page"),
         PublishedCheckpoint("Gen-Verse/TraDo-4B-Instruct", 4.4, "mit", "model card, revision d350259"),
         PublishedCheckpoint("Gen-Verse/TraDo-8B-Instruct", 8.2, "mit", "model card, revision ac1d5b6"),
-        PublishedCheckpoint("Gen-Verse/TraDo-8B-Thinking", 8.2),
+        PublishedCheckpoint("Gen-Verse/TraDo-8B-Thinking", 8.2, chat_options=(("enable_thinking", False),)),
     ),
     # How the training was spread out and sped up.
     harmless_keys=(

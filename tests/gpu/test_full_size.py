@@ -106,9 +106,10 @@ _WATCHED = """
 import json, sys
 from benchmark.cli import main
 from benchmark.loggers.terminal import RunProgress
-def watched(self, job, rows, tokens, seconds):
-    print("batch", json.dumps([rows, tokens, seconds]), file=sys.stderr, flush=True)
-RunProgress.batch_done = watched
+def watched(self, job, answered):
+    tokens = sum(sample["num_tokens"] for sample in answered.samples)
+    print("batch", json.dumps([len(answered.samples), tokens, answered.seconds]), file=sys.stderr, flush=True)
+RunProgress.samples_done = watched
 RunProgress._speed = lambda self, job: None
 main()
 """

@@ -26,8 +26,10 @@ from support import heed_interrupts
 from tiny_models import questions
 from toy_denoiser import ToyDenoiser
 
-from benchmark.engine.decoding import TaskDecoder
+from benchmark.engine.worker import TaskDecoder
 from benchmark.models import HubModel, ModelOptions
+from benchmark.models.interface import AnswerOptions
+from benchmark.protocol.method import Method
 from benchmark.store.runs import RunStore
 from samplers import generate, models
 from samplers.schedulers.vocabulary import _likeliest_by_digits, _likeliest_by_sorting
@@ -107,17 +109,15 @@ def test_the_automatic_batch_follows_the_free_memory_and_fits(small: Path, monke
     prepared = model.for_task(rows, 32)
     assert torch.device(prepared.device).type == DEVICE
     notices: list[str] = []
-    decoder = TaskDecoder(model, prepared, rows, 32, 1, 0, notices.append)
+    decoder = TaskDecoder(model, prepared, rows, AnswerOptions(max_new_tokens=32, notice=notices.append))
     sizes = {}
     for megabytes in (20_000, 2_000, 500, 100):
         if torch.cuda.is_available() and torch.cuda.mem_get_info()[0] < megabytes << 20:
             continue
         with only_left(megabytes, monkeypatch, rows_that_fit=100):
             size = sizes[megabytes] = decoder.batch_size = model.batch_size(prepared, decoder.longest_prompt, 32)
-            from samplers import ConfidenceScheduler
-
-            found = decoder.decode(ConfidenceScheduler(k=8), label="confidence", block_length=None)
-            assert len(found) == 100
+            found = list(decoder.answers(Method.of("confidence", {"k": 8})))
+            assert sum(len(answered.samples) for answered in found) == 100
             assert (decoder.batch_size, notices) == (size, []), "what is chosen should fit"
     note(f"small model in float32, rows chosen by megabytes free: {sizes}")
     if not REHEARSED:

@@ -2,97 +2,188 @@
 
 import json
 import re
+import shlex
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from training.card import TEMPLATE, card_text
-from training.predictions import IDEAL, IDEAL_GREEDY, REFERENCE, check_predictions, read_predictions
-from training.scoring import Cell, Scores
+from benchmark.models import HubModel, ModelOptions
+from benchmark.models.interface import new_sample
+from benchmark.protocol.method import Method
+from benchmark.protocol.questions import resolve_tasks
+from benchmark.store.runs import RunStore
+from training.card import TEMPLATE, card_text, read_runs
+from training.examples import WEIGHTS
 
 from .conftest import HUB_MODEL
 
 TASK = "waiting_line_shuffle"
+OWN, SAMPLED, GREEDY = "reference", "ideal:reference", "ideal-greedy:reference"
+#: Model → task → specification of a method → scores of its samples.
+Results = Mapping[str, Mapping[str, Mapping[str, list[dict[str, float]]]]]
+OWN_RESULTS: Results = {OWN: {TASK: {"random:k=1": [{"headline": 0.5, "score_strict": 0.5}] * 100}}}
 
 
-def _cell(score: float | None, rows: int = 100, **parts: float) -> Cell:
-    return Cell(score, parts, 4.0, rows)
+def answers(percent: float, count: int = 100, **more: float) -> list[dict[str, float]]:
+    """Scores of samples on a list, of which so many percent are right."""
+    right = round(percent * count / 100)
+    return [{"headline": float(row < right), "score_strict": float(row < right), **more} for row in range(count)]
 
 
-def _list(score: float, rows: int = 100) -> Cell:
-    return _cell(score, rows, score_strict=score)
+def text(count: int = 100, **shares: float) -> list[dict[str, float]]:
+    """Scores of samples of text, percent by name; the grammar is the headline."""
+    values = {"headline": shares["grammar"], **shares}
+    return [{name: share / 100 for name, share in values.items()} for _ in range(count)]
 
 
-def _record(model: str, made_with: str, **entries: str | int) -> dict[str, str | int]:
-    plain = {"task": TASK, "id": "row-0", "setting": "random(k=1)", "prediction": "", "num_tokens": 64}
-    return {"model": model, "made_with": made_with, **plain, "num_forward_passes": 64, **entries}
+def setting(specification: str) -> Method:
+    return Method.parse(specification)
 
 
-def _hash_of(directory: Path, model: str) -> str:
-    with pytest.raises(ValueError, match=r"not [0-9a-f]{16}") as caught:
-        check_predictions([_record(model, "none")], directory)
-    return str(caught.value).partition("not ")[2].partition(")")[0]
+def write_run(directory: Path, results: Results, *, model: Path = HUB_MODEL, **entries: Any) -> Path:
+    """A run as `parallelbench run` leaves it, with these results."""
+    revision = HubModel(str(model), ModelOptions()).record()["revision"]
+    tasks = dict.fromkeys(task for of_tasks in results.values() for task in of_tasks)
+    methods = dict.fromkeys(text for of in results.values() for methods in of.values() for text in methods)
+    store = RunStore(directory)
+    store.write_settings(
+        {
+            "models": [
+                {"name": name, "revision": revision, "answer_length": 64, "dtype": "float32"} for name in results
+            ],
+            "tasks": list(tasks),
+            "schedulers": [setting(method).as_dict() for method in methods],
+            "devices": {name: ["a fast one"] for name in results},
+            "seed": 0,
+            **entries,
+        }
+    )
+    for name, of_tasks in results.items():
+        for task, of_methods in of_tasks.items():
+            for method, scores in of_methods.items():
+                samples = [
+                    {
+                        **new_sample(
+                            {"id": f"{task}-{row}", "length": 3},
+                            "",
+                            num_tokens=64,
+                            num_forward_passes=16,
+                            num_answer_tokens=9,
+                        ),
+                        "scores": of_row,
+                    }
+                    for row, of_row in enumerate(scores)
+                ]
+                store.write_samples(name, task, setting(method), samples)
+    return directory
 
 
-def test_what_was_not_measured_is_not_in_the_tables() -> None:
-    card = card_text(HUB_MODEL, {REFERENCE: {TASK: {"random(k=1)": _list(50.0)}}})
-    assert "| task | random order, k = 1 |\n|---|---|\n| `waiting_line_shuffle` | 50 |" in card
-    assert "No threshold was evaluated." in card
-    assert "The text tasks were not evaluated." in card
-    assert "The ideal model was not run." in card
-    assert "The standard error is up to 5 points" in card
+@pytest.fixture
+def card(tmp_path: Path) -> Any:
+    """Results → the card of the shipped model with them."""
 
-    card = card_text(HUB_MODEL, {REFERENCE: {TASK: {"threshold(threshold=0.9)": _list(50.0)}}})
-    assert "Neither order was evaluated." in card
-    assert "| `waiting_line_shuffle` | 50 @ 4.0 |" in card
+    def made(results: Results) -> str:
+        return card_text(
+            HUB_MODEL, read_runs(HUB_MODEL, [write_run(tmp_path / f"run{len(list(tmp_path.iterdir()))}", results)])
+        )
 
-
-def test_settings_that_one_task_lacks_are_dashes() -> None:
-    tasks = {TASK: {"random(k=1)": _list(50.0)}, "waiting_line_copy": {"random(k=8)": _list(25.0, rows=25)}}
-    card = card_text(HUB_MODEL, {REFERENCE: tasks})
-    assert "random order, k = 1 / 8 |" in card
-    assert "| `waiting_line_copy` | – 25 |" in card
-    assert "| `waiting_line_shuffle` | 50 – |" in card
-    assert "the first 25 to 100 test rows" in card
-    assert "up to 10 points" in card
+    return made
 
 
-def test_the_ideal_model_stands_beside_what_was_measured_of_the_trained_one() -> None:
-    scores: Scores = {
-        REFERENCE: {TASK: {"random(k=1)": _list(50.0, rows=20)}},
-        IDEAL: {TASK: {"random(k=1)": _list(100.0), "random(k=2)": _list(71.0)}},
-        IDEAL_GREEDY: {TASK: {"random(k=2)": _list(82.0)}},
-    }
-    card = card_text(HUB_MODEL, scores)
-    assert "| `waiting_line_shuffle` | random(k=1) | 50 | – | 100 |" in card
-    assert "| `waiting_line_shuffle` | random(k=2) | – | 82 | 71 |" in card
-    assert "Each number is of the first 20 to 100 test rows." in card
+def test_what_was_not_measured_is_not_in_the_tables(card: Any) -> None:
+    text = card({OWN: {TASK: {"random:k=1": answers(50)}}})
+    assert "| task | random order, k = 1 |\n|---|---|\n| `waiting_line_shuffle` | 50 |" in text
+    assert "No threshold was evaluated." in text
+    assert "The text tasks were not evaluated." in text
+    assert "The ideal model was not run." in text
+    assert "The standard error is up to 5 points" in text
+    assert "greedy, 64 new tokens in one block" in text
+
+    text = card({OWN: {TASK: {"threshold:threshold=0.9": answers(50)}}})
+    assert "Neither order was evaluated." in text
+    assert "| task | threshold 0.9 |" in text
+    assert "| `waiting_line_shuffle` | 50 @ 4.0 |" in text
 
 
-def test_texts_without_a_checker_have_no_headline() -> None:
+def test_it_says_what_the_numbers_were_measured_on(card: Any) -> None:
+    assert "Measured in float32 on a fast one." in card(OWN_RESULTS)
+
+
+def test_settings_that_one_task_lacks_are_dashes(card: Any) -> None:
+    tasks = {TASK: {"random:k=1": answers(50)}, "waiting_line_copy": {"random:k=8": answers(25, 24)}}
+    text = card({OWN: tasks})
+    assert "random order, k = 1 / 8 |" in text
+    assert "| `waiting_line_copy` | – 25 |" in text
+    assert "| `waiting_line_shuffle` | 50 – |" in text
+    assert "the first 24 to 100 test rows" in text
+    assert "up to 10 points" in text
+
+
+def test_methods_with_more_than_a_speed_have_no_column_of_their_order(card: Any) -> None:
+    text = card({OWN: {TASK: {"random:k=1": answers(50), "random:k=2,temperature=1": answers(10)}}})
+    assert "| task | random order, k = 1 |" in text
+
+
+def test_the_ideal_model_stands_beside_what_was_measured_of_the_trained_one(tmp_path: Path) -> None:
+    own = {TASK: {"random:k=1": answers(50, 20)}, "waiting_line_copy": {"random:k=1": answers(100)}}
+    sampled = {TASK: {"random:k=1": answers(100), "random:k=2": answers(71)}}
+    runs = [
+        write_run(tmp_path / "own", {OWN: own}),
+        write_run(tmp_path / "ideal", {SAMPLED: sampled}),
+        write_run(tmp_path / "greedy", {GREEDY: {TASK: {"random:k=2": answers(82)}}}),
+    ]
+    text = card_text(HUB_MODEL, read_runs(HUB_MODEL, runs))
+    assert "| `waiting_line_shuffle` | random(k=1) | 50 | – | 100 |" in text
+    assert "| `waiting_line_shuffle` | random(k=2) | – | 82 | 71 |" in text
+    assert "Each number is of the first 20 to 100 test rows." in text
+    assert text.count("random(k=1) |") == 1
+
+
+def test_of_texts_the_scores_are_told_that_the_card_explains(card: Any) -> None:
+    sentences = text(inclusion=58, grammar=90, score=55)
+    summaries = text(grammar=7, score=7, rouge_l=30, bleu=10)
     own = {
-        TASK: {"random(k=1)": _list(50.0)},
-        "words_to_sentence_easy": {"random(k=1)": _cell(None, inclusion=58.0)},
-        "text_writing_summarize": {"random(k=1)": _cell(None), "random(k=8)": _cell(7.0, grammar=7.0)},
+        TASK: {"random:k=1": answers(50)},
+        "words_to_sentence_easy": {"random:k=1": sentences},
+        "text_writing_summarize": {"random:k=8": summaries, "threshold:threshold=0.9": summaries},
     }
-    card = card_text(HUB_MODEL, {REFERENCE: own})
-    assert "| task and average | random order, k = 1 / 8 |" in card
-    assert "| `words_to_sentence_easy`, inclusion | 58 – |" in card
-    assert "| `text_writing_summarize`, grammar | – 7 |" in card
-    own["text_writing_summarize"] = {"random(k=1)": _cell(None)}
-    card = card_text(HUB_MODEL, {REFERENCE: own})
-    assert "Without a grammar checker there are no scores of `text_writing_summarize`." in card
+    made = card({OWN: own})
+    assert "| task and average | random order, k = 1 / 8 | threshold 0.9 |" in made
+    for part, value in {"inclusion": 58, "grammar": 90, "score": 55}.items():
+        assert f"| `words_to_sentence_easy`, {part} | {value} – | – |" in made
+    assert "| `text_writing_summarize`, grammar | – 7 | 7 |" in made
+    assert "`text_writing_summarize`, score" not in made
+    assert "rouge" not in made
 
 
-@pytest.mark.parametrize("model", [IDEAL, REFERENCE])
-def test_a_card_takes_scores_of_its_own_model(model: str) -> None:
-    cells = {"random(k=1)": _list(1.0) if model == IDEAL else _cell(None)}
-    with pytest.raises(ValueError, match="no prediction is the model's own on lists or puzzles"):
-        card_text(HUB_MODEL, {model: {TASK: cells}})
+def test_a_card_takes_runs_of_its_own_model_as_it_is(directory: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors", "training_log.jsonl"):
+        shutil.copyfile(HUB_MODEL / name, directory / name)
+    run = write_run(tmp_path / "run", OWN_RESULTS, model=directory)
+    assert read_runs(directory, [run]).own == OWN
+
+    texts = {OWN: {"words_to_sentence_easy": {"random:k=1": text(inclusion=1, grammar=1, score=1)}}}
+    only_texts = write_run(tmp_path / "texts", texts, model=directory)
+    with pytest.raises(ValueError, match="neither lists nor puzzles"):
+        card_text(directory, read_runs(directory, [only_texts]))
+    ideal = write_run(tmp_path / "ideal", {SAMPLED: OWN_RESULTS[OWN]}, model=directory)
+    with pytest.raises(ValueError, match="none of the runs is of the model"):
+        read_runs(directory, [ideal])
+    with pytest.raises(ValueError, match="as 'reference' and as 'other'"):
+        read_runs(directory, [run, write_run(tmp_path / "other", {"other": OWN_RESULTS[OWN]}, model=directory)])
+
+    weights = bytearray((directory / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (directory / "model.safetensors").write_bytes(weights)
+    for stale in (run, ideal):
+        with pytest.raises(ValueError, match=r"reference', which is not the model in .* as it is now"):
+            read_runs(directory, [stale])
 
 
-def test_training_that_was_stopped_is_told_with_the_commands_that_repeat_it(directory: Path) -> None:
+def test_training_that_was_stopped_is_told_with_the_commands_that_repeat_it(directory: Path, tmp_path: Path) -> None:
     for name in ("config.json", "model.safetensors"):
         shutil.copyfile(HUB_MODEL / name, directory / name)
     begins = json.loads((HUB_MODEL / "training_log.jsonl").read_text(encoding="utf-8").splitlines()[0])
@@ -108,7 +199,8 @@ def test_training_that_was_stopped_is_told_with_the_commands_that_repeat_it(dire
         lines = (begins | {"config": begins["config"] | {"steps": 900, "decay": 800}}, begins, entry)
         log = "".join(f"{json.dumps(line)}\n" for line in lines)
         (directory / "training_log.jsonl").write_text(log, encoding="utf-8")
-        card = card_text(directory, {REFERENCE: {TASK: {"random(k=1)": _list(50.0)}}})
+        run = write_run(tmp_path / f"run{step}", OWN_RESULTS, model=directory)
+        card = card_text(directory, read_runs(directory, [run]))
         assert decay in card
         assert "--steps 500 --decay 200" in card
         assert (f"--piece {step}\npython -m training export" in card) == (step < 500)
@@ -116,37 +208,55 @@ def test_training_that_was_stopped_is_told_with_the_commands_that_repeat_it(dire
         assert re.search(r"\| `waiting_line_reverse` \| [\d.]+ % \| – \|", card)
 
 
-def test_predictions_of_other_weights_or_another_tokenizer_are_refused(directory: Path) -> None:
-    (directory / "model.safetensors").write_bytes(b"one")
-    own, ideal = _hash_of(directory, REFERENCE), _hash_of(directory, IDEAL)
-    assert own != ideal
-    good = [_record(REFERENCE, own), _record(IDEAL, ideal), _record(IDEAL_GREEDY, ideal)]
-    check_predictions(good, directory)
-
-    (directory / "model.safetensors").write_bytes(b"another")
-    with pytest.raises(ValueError, match="'reference' for waiting_line_shuffle that were made with other weights"):
-        check_predictions(good, directory)
-    check_predictions(good[1:], directory)
-    with pytest.raises(ValueError, match="'somebody'"):
-        check_predictions([_record("somebody", own)], directory)
-
-
-def test_an_answer_counts_once(directory: Path) -> None:
-    (directory / "model.safetensors").write_bytes(b"one")
-    one = _record(REFERENCE, _hash_of(directory, REFERENCE))
-    check_predictions([one, one | {"setting": "random(k=2)"}, one | {"id": "row-1"}], directory)
-    with pytest.raises(ValueError, match=r"answers row-0 under random\(k=1\) twice"):
-        check_predictions([one, one], directory)
+@pytest.mark.parametrize(("steps", "expected"), [(3, "0.2000"), (30, "0.5000")])
+def test_a_rare_tasks_loss_is_the_mean_of_the_last_batches_that_have_it(
+    steps: int, expected: str, directory: Path, tmp_path: Path
+) -> None:
+    for name in ("config.json", "model.safetensors"):
+        shutil.copyfile(HUB_MODEL / name, directory / name)
+    begins = json.loads((HUB_MODEL / "training_log.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    entries: list[dict[str, Any]] = [begins]
+    for step in range(1, steps + 1):
+        # In every other batch there is none of the task.
+        losses = {} if step % 2 == 0 else {"waiting_line_copy": step % 20 / 20 if steps > 3 else step / 10}
+        entries.append({"step": step, "loss": 1.0, "seconds": 60.0, "loss_by_task": losses})
+    (directory / "training_log.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in entries))
+    run = write_run(tmp_path / "run", OWN_RESULTS, model=directory)
+    made = card_text(directory, read_runs(directory, [run]))
+    assert re.search(rf"\| `waiting_line_copy` \| [\d.]+ % \| {expected} \|", made)
+    assert "mean of the last 10 logged batches" in made
 
 
-def test_answers_come_back_from_their_file_with_all_signs(tmp_path: Path) -> None:
-    record = _record(REFERENCE, "", prediction="a\u2028b\x85c\nd")
-    path = tmp_path / "predictions.jsonl"
-    path.write_text(json.dumps(record, ensure_ascii=False) + "\n", encoding="utf-8")
-    assert read_predictions(path) == [record]
-    path.write_text(path.read_text(encoding="utf-8") + '{"model": "ref', encoding="utf-8")
-    with pytest.raises(ValueError, match="line 2: is no prediction"):
-        read_predictions(path)
+def commands() -> list[list[str]]:
+    """The commands that the card names, in words."""
+    block = TEMPLATE.read_text(encoding="utf-8").partition("To make it again")[2].split("```")[1]
+    return [shlex.split(line) for line in block.replace("\\\n", " ").splitlines() if line]
+
+
+def _values(words: list[str], option: str) -> Iterable[str]:
+    return [words[place + 1] for place, word in enumerate(words) if word == option]
+
+
+def test_the_commands_of_the_card_evaluate_every_task_of_the_mix() -> None:
+    own = [words for words in commands() if words[:2] == ["parallelbench", "run"] and OWN in _values(words, "--model")]
+    tasks = [task for words in own for task in resolve_tasks(list(_values(words, "--task")))]
+    assert sorted(tasks) == sorted(WEIGHTS)
+
+
+def test_the_commands_of_the_card_are_commands() -> None:
+    from benchmark.cli import main as parallelbench
+    from training.__main__ import main as training
+
+    outputs = []
+    for program, *words in commands()[:1] + commands()[2:]:
+        command = parallelbench if program == "parallelbench" else training
+        words = words if program == "parallelbench" else words[2:]
+        found = command.commands[words[0]]
+        outputs += _values(words, "--output")
+        if words[0] != "card":
+            # Parsed and not run: what is no option ends here.
+            found.make_context(words[0], words[1:])
+    assert commands()[-1][4:] == outputs, "the card is made from what the runs leave"
 
 
 def test_the_shipped_card_says_what_the_template_says() -> None:

@@ -1,12 +1,14 @@
 """The command line of the reference model, from training to card, on a processor."""
 
-import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from loopback_languagetool import loopback_languagetool
 
 import training.training as training
+from benchmark.cli import main as parallelbench
 from training.__main__ import main
 from training.model import ModelConfig
 
@@ -30,7 +32,7 @@ def _call(*arguments: str | Path, code: int = 0) -> str:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_network")
-def test_from_training_to_card(directory: Path, tmp_path: Path) -> None:
+def test_from_training_to_card(directory: Path, tmp_path: Path, monkeypatch) -> None:
     run = tmp_path / "run"
     train = ("train", "--model", directory, "--out", run, "--steps", "20", "--log-every", "10", *SMALL)
     assert "stopped; call again to go on" in _call(*train, "--piece", "10")
@@ -39,22 +41,27 @@ def test_from_training_to_card(directory: Path, tmp_path: Path) -> None:
     assert "step 20/20" in output
     assert "the model is trained" in output
 
-    options = ("--model", directory, "--samples", "2", "--task", "waiting_line_shuffle")
-    _call(
-        "predict", *options, "--out", tmp_path / "own.jsonl", "--setting", "random:k=8", "--task", "waiting_line_copy"
-    )
-    _call("ideal", *options, "--out", tmp_path / "ideal.jsonl", "--setting", "random:k=8")
-    records = [json.loads(line) for line in (tmp_path / "own.jsonl").read_text().splitlines()]
-    assert [(record["task"], record["num_forward_passes"]) for record in records] == [
-        ("waiting_line_shuffle", 8),
-        ("waiting_line_shuffle", 8),
-        ("waiting_line_copy", 8),
-        ("waiting_line_copy", 8),
-    ]
-    _call("card", "--model", directory, tmp_path / "own.jsonl", tmp_path / "ideal.jsonl")
+    def evaluate(output: Path, *options: str | Path) -> None:
+        arguments = ("run", "--samples", "2", "--scheduler", "random:k=8", "--output", output, *options)
+        result = CliRunner().invoke(parallelbench, [str(argument) for argument in arguments])
+        assert result.exit_code == 0, result.output
+
+    lists = ("--task", "waiting_line_shuffle", "--task", "waiting_line_copy")
+    evaluate(tmp_path / "lists", "--model", directory, "--scheduler", "threshold:threshold=0.9", *lists)
+    with loopback_languagetool({}) as server:
+        monkeypatch.setenv("PARALLELBENCH_LANGUAGETOOL_URL", server.url)
+        evaluate(tmp_path / "texts", "--model", directory, "--task", "words_to_sentence_easy")
+    models = ("--model", f"ideal:{directory}", "--model", f"ideal-greedy:{directory}")
+    evaluate(tmp_path / "ideal", *models, "--task", "waiting_line_shuffle")
+    _call("card", "--model", directory, *(tmp_path / name for name in ("lists", "texts", "ideal")))
     card = (directory / "README.md").read_text()
     assert "<<" not in card
-    assert "| `waiting_line_shuffle` | random(k=8) | 0 |" in card
+    assert re.search(r"\| `waiting_line_shuffle` \| random\(k=8\) \| 0 \| \d+ \| \d+ \|", card)
+    assert "| task | random order, k = 8 |" in card
+    assert re.search(r"\| `waiting_line_copy` \| 0 @ [\d.]+ \|", card)
+    assert "| `words_to_sentence_easy`, inclusion | 0 |" in card
+    assert "greedy, 64 new tokens in one block" in card
+    assert "Measured in float32 on cpu." in card
     assert "Each number is of the first 2 test rows." in card
     assert "20 steps of 4 prompts" in card
     assert "float32" in card
@@ -115,16 +122,10 @@ def test_steps_alone_are_enough_for_a_short_run(directory: Path, tmp_path: Path,
 
 
 def test_what_is_wrong_elsewhere_is_said_in_one_line(directory: Path, tmp_path: Path) -> None:
-    options = ("--model", HUB_MODEL, "--out", tmp_path / "predictions")
     for command, *arguments in (
-        ("predict", *options, "--task", "nonsense"),
-        ("predict", *options, "--setting", "random:k=0"),
-        ("predict", *options, "--samples", "0"),
-        ("predict", *options, "--device", "qpu"),
-        ("predict", "--model", tmp_path, "--out", tmp_path / "predictions"),
-        ("predict", "--model", HUB_MODEL, "--out", directory, "--task", "puzzle_sudoku_n4_12", "--samples", "1"),
-        ("ideal", *options, "--task", "words_to_sentence_easy", "--samples", "1"),
+        ("card", "--model", HUB_MODEL),
         ("card", "--model", HUB_MODEL, tmp_path / "nothing"),
+        ("card", "--model", HUB_MODEL, directory),
         ("export", "--model", directory, "--out", tmp_path),
     ):
         output = _call(command, *arguments, code=2)

@@ -114,7 +114,7 @@ def test_every_option_of_run_says_what_it_does() -> None:
     assert {option.name for option in options} == {
         *("models", "tasks", "schedulers", "samples", "block_length", "max_new_tokens", "temperature"),
         *("seed", "batch_size", "output", "fresh", "full", "dtype", "device", "revision", "compiled"),
-        *("grid", "dry_run", "allow_unanswerable"),
+        *("grid", "dry_run", "allow_unanswerable", "chat_options"),
     }
     assert all(option.help for option in options)
 
@@ -327,15 +327,16 @@ def test_a_killed_run_goes_on_where_it_was(
 
 
 @pytest.mark.slow
-def test_a_second_process_is_kept_out_and_ctrl_c_keeps_what_is_finished(
-    elsewhere: Path, without_report: None, uninterrupted: dict[str, bytes]
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
+def test_a_second_process_is_kept_out_and_a_stop_keeps_what_is_finished(
+    told: signal.Signals, elsewhere: Path, without_report: None, uninterrupted: dict[str, bytes]
 ) -> None:
     with started(*SLOW_RUN, "--output", "run", "--batch-size", "1") as process:
         wait_for_samples(process, Path("run"))
         for more in ([], ["--fresh"]):
             assert_one_line(call(*SLOW_RUN, "--output", "run", *more), "run is in use by another run")
         assert process.poll() is None, process.communicate()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(told)
         printed, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert printed.splitlines()[-1] == "stopped; what is finished is kept, and the same command goes on from here"

@@ -12,7 +12,7 @@ import hub_dataset
 from benchmark.models import default_models, load_model, reference
 from benchmark.protocol import grids
 from benchmark.protocol.method import Method
-from benchmark.protocol.settings import model_names, settings_groups, settings_keys
+from benchmark.protocol.settings import model_names
 from benchmark.store.runs import RunStore
 
 SELECTION = """
@@ -48,11 +48,12 @@ def test_the_reference_model_runs_beside_the_ideal_one_in_its_tokens(here: Path)
     store = RunStore("run")
     settings = store.read_settings()
     assert model_names(settings) == ["ideal:reference", "reference"]
-    keys = settings_keys(settings_groups(settings))
-    assert len(keys) == 2 * 2 * 2
-    assert {task for _, task, _ in keys} == {"waiting_line_copy", "waiting_line_shuffle"}
-    for key in keys:
-        assert [row["num_tokens"] for row in store.read_samples(*key)] == [128, 128]
+    assert settings["tasks"] == ["waiting_line_copy", "waiting_line_shuffle"]
+    for model in model_names(settings):
+        for task in settings["tasks"]:
+            for label in ("random(k=64)", "threshold(threshold=0.01)"):
+                assert [row["num_tokens"] for row in store.read_samples(model, task, label)] == [128, 128]
+            assert settings["new_tokens"][model][task] == 128, "as the samples have it"
     entries = {entry["name"]: entry for entry in settings["models"]}
     assert entries["reference"]["answer_length"] == entries["ideal:reference"]["answer_length"] == 128
     assert entries["reference"]["revision"] == entries["ideal:reference"]["revision"]

@@ -14,6 +14,7 @@ import torch
 from click.testing import CliRunner
 from rich.console import Console
 from support import ROOT
+from tiny_models import save_reference
 from tiny_pipeline import MASK, WORDS, tiny_tokenizer
 from transformers import BertConfig, BertForMaskedLM
 
@@ -73,6 +74,13 @@ def test_frames_are_those_of_the_benchmark_and_end_in_a_list() -> None:
     words = [cell.text for cell in frames[-1].cells if cell.text != "<|end|>"]
     assert words[0] == '["'
     assert words[-1] == '"]'
+
+
+def test_an_answer_is_as_long_as_in_a_run(tmp_path: Path) -> None:
+    row = build_rows("waiting_line_shuffle")[2]
+    directory = str(save_reference(tmp_path / "model", answer_length=40))
+    (frame,) = decode(row, directory, Method.of("confidence", {"k": 64}), None, None, seed=0)
+    assert len(frame.cells) == 40 > row["max_new_tokens"]
 
 
 class Words:

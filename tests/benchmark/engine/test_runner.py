@@ -1,22 +1,19 @@
 """The runner: the same samples however they are batched, finished settings kept, and what a stop leaves behind."""
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from loopback_languagetool import loopback_languagetool
 
 import hub_dataset
-from benchmark.engine.decoding import noise_source
-from benchmark.engine.runner import Job, Runner, load_metric
+from benchmark.engine.runner import Job, Runner
+from benchmark.engine.scoring import load_metric
 from benchmark.models import BenchmarkModel, IdealModel, TaskModel, load_model
-from benchmark.models.prompts import decode_answer, encode_prompts
-from benchmark.protocol.method import expand
-from benchmark.protocol.questions import load_rows
+from benchmark.models.interface import Answered, AnswerOptions, Sample, new_sample
+from benchmark.protocol.method import Method, expand
+from benchmark.protocol.questions import Row, load_rows
 from benchmark.protocol.settings import RunSettings, group_methods
 from benchmark.store.runs import RunStore
 
@@ -49,21 +46,23 @@ def make_runner(
 
 
 class Recorder:
-    """A progress that keeps what it is told: tasks of finished settings, batches, and notices."""
+    """A progress that keeps what it is told: finished settings with their samples, answers as they came, notices."""
 
     def __init__(self, then: Callable[[], None] = lambda: None) -> None:
         self.tasks: list[str] = []
-        self.batches: list[tuple[str, int, int]] = []
+        self.settings: dict[tuple[str, str, str], list[Sample]] = {}
+        self.answered: list[tuple[str, Answered]] = []
         self.notices: list[str] = []
         self._then = then
 
-    def setting_done(self, job: Job) -> None:
+    def setting_done(self, job: Job, method: Method, samples: list[Sample]) -> None:
         self.tasks.append(job.task)
+        self.settings[job.model.name, job.task, str(method)] = samples
         self._then()
 
-    def batch_done(self, job: Job, rows: int, tokens: int, seconds: float) -> None:
-        assert seconds > 0
-        self.batches.append((job.task, rows, tokens))
+    def samples_done(self, job: Job, answered: Answered) -> None:
+        assert answered.seconds > 0
+        self.answered.append((job.task, answered))
 
     def notice(self, line: str) -> None:
         self.notices.append(line)
@@ -163,6 +162,16 @@ def test_max_new_tokens_is_the_length_of_every_answer(tmp_path: Path) -> None:
     assert {sample["num_forward_passes"] for sample in samples} == {5}
 
 
+def test_progress_is_told_answers_as_they_come_and_then_scored_samples(tmp_path: Path) -> None:
+    recorder = run(make_runner(tmp_path, TASKS[:1], SCHEDULERS[:2], batch_size=3, workers=1))
+    told = [(task, str(answered.method), len(answered.samples)) for task, answered in recorder.answered]
+    labels = ("random(k=8)", "left_to_right(k=8)")
+    assert told == [(TASKS[0], label, count) for label in labels for count in (3, 3, 2)]
+    assert not any("scores" in sample for _, answered in recorder.answered for sample in answered.samples)
+    for label in labels:
+        assert recorder.settings["ideal", TASKS[0], label] == RunStore(tmp_path).read_samples("ideal", TASKS[0], label)
+
+
 # -- what is on disk already ---------------------------------------------------------------------------------------
 
 
@@ -237,18 +246,56 @@ class _FailingModel(IdealModel):
         super().__init__()
         self.error, self.fails_on, self.others = error, fails_on, others
 
-    def for_task(self, rows: Any, max_new_tokens: int) -> TaskModel:
+    def for_task(self, rows: Any, max_new_tokens: int, seed: int = 0) -> TaskModel:
         if rows[0]["task"] == self.fails_on:
             raise self.error
         if self.others is not None:
             assert self.others.wait(60)
-        return super().for_task(rows, max_new_tokens)
+        return super().for_task(rows, max_new_tokens, seed)
 
 
 def test_what_a_model_refuses_names_model_and_task(tmp_path: Path) -> None:
     model = _FailingModel(ValueError("row 3: too long"), TASKS[1])
     with pytest.raises(ValueError, match=f"ideal on {TASKS[1]}: row 3: too long"):
         run(make_runner(tmp_path, models=[model]))
+
+
+class _Careless(IdealModel):
+    """A model that answers questions itself, and some twice, not at all, or unasked."""
+
+    def __init__(self, drop: int, add: list[int]) -> None:
+        super().__init__()
+        self.drop, self.add = drop, add
+
+    def answers(self, questions: list[Row], methods: list[Method], options: AnswerOptions) -> Any:
+        others = [{**questions[0], "id": f"row {number}"} for number in range(len(questions), 10)]
+        known = [*questions, *others]
+        for row in [*questions[self.drop :], *(known[number] for number in self.add)]:
+            sample = new_sample(row, row["answer"], num_tokens=8, num_forward_passes=1, num_answer_tokens=8)
+            yield Answered(methods[0], [sample], 0.1)
+
+
+@pytest.mark.parametrize(
+    ("drop", "add", "expected"),
+    [
+        (1, [], r"not all questions were answered under random\(k=8\)"),
+        (1, [2], r"shuffle.* was answered twice under random\(k=8\)"),
+        (1, [9], "row 9 was answered twice .*, or was not asked"),
+        (0, [3], "was answered twice"),
+    ],
+)
+def test_a_model_that_answers_other_than_it_was_asked_is_refused(
+    drop: int, add: list[int], expected: str, tmp_path: Path
+) -> None:
+    runner = make_runner(tmp_path, TASKS[:1], SCHEDULERS[:1], models=[_Careless(drop, add)])
+    with pytest.raises(ValueError, match=f"ideal on {TASKS[0]}: .*{expected}"):
+        run(runner)
+
+
+def test_answers_may_come_in_any_order(tmp_path: Path) -> None:
+    run(make_runner(tmp_path, TASKS[:1], SCHEDULERS[:1], models=[_Careless(1, [0])]))
+    samples = RunStore(tmp_path).read_samples("ideal", TASKS[0], "random(k=8)")
+    assert [sample["id"] for sample in samples] == [row["id"] for row in load_rows(TASKS[0], 8)]
 
 
 def test_an_error_in_one_task_stops_the_others(tmp_path: Path) -> None:
@@ -273,81 +320,10 @@ def test_torch_has_its_threads_back_afterwards(tmp_path: Path) -> None:
     assert torch.get_num_threads() == before
 
 
-# -- its parts -----------------------------------------------------------------------------------------------------
-
-
-def test_noise_depends_on_seed_row_and_setting_alone() -> None:
-    import torch
-
-    def draw(*source: Any) -> list[float]:
-        return torch.rand(4, generator=noise_source(*source)).tolist()
-
-    first = draw(0, "copy-test-0000", "random(k=1)")
-    assert draw(0, "copy-test-0000", "random(k=1)") == first
-    others = [
-        draw(1, "copy-test-0000", "random(k=1)"),
-        draw(-1, "copy-test-0000", "random(k=1)"),
-        draw(10**30, "copy-test-0000", "random(k=1)"),
-        draw(0, "copy-test-0001", "random(k=1)"),
-        draw(0, "copy-test-0000", "random(k=2)"),
-    ]
-    assert len({tuple(values) for values in [first, *others]}) == 6
-
-
-def test_an_answer_ends_at_its_first_end_token() -> None:
-    tokenizer = load_model("ideal").for_task(load_rows("waiting_line_copy", 2), 32).tokenizer
-    words = tokenizer('["Ada').input_ids[:1]
-    end = tokenizer.eos_token_id
-    assert decode_answer(tokenizer, [*words, end, *words, end]) == tokenizer.decode(words)
-    assert decode_answer(tokenizer, [*words, *words]) == tokenizer.decode(words) * 2
-    assert decode_answer(tokenizer, [end, *words]) == ""
-
-
-def test_prompts_are_padded_on_the_left() -> None:
-    rows = load_rows("waiting_line_copy", 4)
-    tokenizer = load_model("ideal").for_task(rows, 32).tokenizer
-    together = encode_prompts(tokenizer, rows)
-    lengths = together["attention_mask"].sum(dim=1).tolist()
-    assert len(set(lengths)) > 1
-    for row, ids, mask, length in zip(rows, together["input_ids"], together["attention_mask"], lengths, strict=True):
-        assert mask.tolist() == [0] * (len(mask) - length) + [1] * length
-        assert ids[len(ids) - length :].tolist() == encode_prompts(tokenizer, [row])["input_ids"][0].tolist()
-
-
-def test_the_metric_can_be_loaded_again_and_leaves_the_environment_as_it_was() -> None:
-    environment = dict(os.environ)
-    reference = '{"scorer": "list_match", "answer": "[\\"Ada\\"]"}'
-    for _ in range(2):
-        assert load_metric().compute(predictions=['["Ada"]'], references=[reference])["score"] == 100.0
-    assert dict(os.environ) == environment
-
-
-def test_only_scores_are_kept_of_what_the_metric_says(tmp_path: Path) -> None:
-    runner = make_runner(tmp_path)
-    said = {"samples": [{"scorer": "list_match", "task": "t", "score": 1.0, "headline": 1.0}]}
-    runner._metric = SimpleNamespace(compute=lambda **arguments: said)
-    kept = runner._score([{"reference": "{}"}], [{"id": "a", "prediction": "b"}])
-    assert kept == ([{"id": "a", "prediction": "b", "scores": {"score": 1.0, "headline": 1.0}}], {})
-
-
 def test_what_scoring_text_takes_is_missed_before_anything_is_decoded(tmp_path, monkeypatch):
     monkeypatch.setenv("PARALLELBENCH_LANGUAGETOOL_URL", "http://127.0.0.1:9")
     runner = make_runner(tmp_path, tasks=("words_to_sentence_easy",), schedulers=["random:k=8"])
     jobs = [Job(load_model("ideal"), "words_to_sentence_easy", runner.rows["words_to_sentence_easy"], 8, [])]
-    monkeypatch.setattr(runner, "_run_side_by_side", None)
+    monkeypatch.setattr("benchmark.engine.runner.run_side_by_side", None)
     with pytest.raises(OSError, match=r"127\.0\.0\.1:9 gave no answer"):
         runner.run(jobs, Recorder())
-
-
-def test_scores_of_text_are_kept_with_their_headline(tmp_path, monkeypatch):
-    with loopback_languagetool({"He go": "HE_VERB_AGR"}) as server:
-        monkeypatch.setenv("PARALLELBENCH_LANGUAGETOOL_URL", server.url)
-        rows = load_rows("words_to_sentence_easy", 2) + load_rows("text_writing_summarize", 1)
-        runner = make_runner(tmp_path)
-        answers = [rows[0]["answer"], "He go home.", rows[2]["answer"]]
-        samples, signatures = runner._score(rows, [{"prediction": answer} for answer in answers])
-    scores = [sample["scores"] for sample in samples]
-    assert [score["headline"] for score in scores] == [1.0, 0.0, 1.0]
-    assert [score["score"] for score in scores] == [1.0, 0.0, 1.0]
-    assert signatures["grammar"] == "LanguageTool 0.0, en-US, all rules"
-    assert scores[0]["inclusion"] == scores[2]["rouge_l"] == 1.0

@@ -7,11 +7,19 @@ from typing import Any
 from rich.console import Console
 
 from benchmark.loggers.terminal import shown_progress
+from benchmark.models.interface import Answered, Sample, new_sample
+from benchmark.protocol.method import Method
 
 
 def job(model: str, task: str, settings: int, *, has_weights: bool = True, concurrent: bool = False) -> Any:
     own = SimpleNamespace(name=model, has_weights=has_weights, concurrent=concurrent)
-    return SimpleNamespace(model=own, task=task, pending=[None] * settings, rows=[None] * 10)
+    pending = [Method.of("random", {"k": 2**power}) for power in range(settings)]
+    return SimpleNamespace(model=own, task=task, pending=pending, rows=[None] * 10)
+
+
+def samples(count: int) -> list[Sample]:
+    question = {"id": "a", "length": 3}
+    return [new_sample(question, "", num_tokens=100, num_forward_passes=4, num_answer_tokens=9)] * count
 
 
 def told(*jobs: Any, done: int = 0) -> list[str]:
@@ -19,10 +27,10 @@ def told(*jobs: Any, done: int = 0) -> list[str]:
     console = Console(file=io.StringIO(), width=200)
     with shown_progress(console, jobs, done) as progress:
         for each in jobs:
-            for _ in each.pending:
+            for method in each.pending:
                 for rows in (8, 2):
-                    progress.batch_done(each, rows, 100 * rows, 0.5)
-                progress.setting_done(each)
+                    progress.samples_done(each, Answered(method, samples(rows), 0.5))
+                progress.setting_done(each, method, samples(10))
     printed: str = console.file.getvalue()  # type: ignore[attr-defined]
     return printed.splitlines()
 

@@ -141,7 +141,7 @@ def test_a_run_in_which_no_answer_fits_is_refused_unless_it_is_meant(bert: Path)
 def test_the_device_of_a_later_sitting_is_added(reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert call("run", "--model", str(reference), *SMALL, "--output", "run").exit_code == 0
     next(Path("run").rglob("*.jsonl")).unlink()
-    monkeypatch.setattr(HubModel, "place", lambda self: "a faster one")
+    monkeypatch.setattr(HubModel, "device_name", lambda self: "a faster one")
     assert call("run", "--model", str(reference), *SMALL, "--output", "run").exit_code == 0
     assert RunStore("run").read_settings()["devices"] == {str(reference): ["cpu", "a faster one"]}
 
@@ -153,7 +153,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bytes(
     assert call("run", "--model", str(reference), *SMALL, "--output", "whole").exit_code == 0
     done: list[int] = []
 
-    def interrupt(self: Any, job: Any) -> None:
+    def interrupt(self: Any, *told: Any) -> None:
         done.append(1)
         if len(done) == settings:
             raise KeyboardInterrupt
@@ -187,23 +187,25 @@ def test_weights_that_do_not_fit_into_memory_are_one_line(
 
 
 def test_the_ideal_model_decodes_in_the_tokens_of_another(reference: Path) -> None:
-    from benchmark.engine.decoding import TaskDecoder
-    from samplers import RandomScheduler
+    from benchmark.engine.scoring import load_metric
+    from benchmark.engine.worker import LogitsWorker
+    from benchmark.models.interface import AnswerOptions
+    from benchmark.protocol.method import Method
 
     for task in ("waiting_line_shuffle", "waiting_line_insert_random", "puzzle_latin_square_n4"):
         rows = questions(task, 6)
         model = load_model(f"ideal:{reference}")
         assert model.check_task(rows, 128) is None
-        prepared = model.for_task(rows, 128)
-        decoder = TaskDecoder(model, prepared, rows, 128, 4, 0, print)
-        decoded = decoder.decode(RandomScheduler(k=1, temperature=1.0), label="a", block_length=None)
+        answers = LogitsWorker(model).answers(
+            rows, [Method.of("random", {"k": 1})], AnswerOptions(max_new_tokens=128, batch_size=4)
+        )
+        decoded = [sample for answered in answers for sample in answered.samples]
         lender: Any = HubModel(str(reference), ModelOptions()).tokenizer
         for row, sample in zip(rows, decoded, strict=True):
             tokens = lender(sample["prediction"], add_special_tokens=False)["input_ids"]
             assert len(tokens) == sample["num_answer_tokens"]
             # A different order of the same people, or another valid answer: as long as the canonical one, or nearly.
             assert sorted(sample["prediction"])[:1] == sorted(row["answer"])[:1]
-        from benchmark.engine.runner import load_metric
 
         scored = load_metric().compute(
             predictions=[sample["prediction"] for sample in decoded],
@@ -215,6 +217,87 @@ def test_the_ideal_model_decodes_in_the_tokens_of_another(reference: Path) -> No
 def test_the_borrowed_tokens_have_to_hold_the_answer(reference: Path) -> None:
     with pytest.raises(ValueError, match=r"the longest answer takes \d+ tokens, and only 8 would be generated"):
         load_model(f"ideal:{reference}").check_task(questions(), 8)
+
+
+# -- what chat templates are told ----------------------------------------------------------------------------------
+
+#: Thinks unless it is told not to, as Qwen3's template does: an empty thought then stands before the answer.
+THINKING = (
+    "{%- for message in messages %}{{- '<|' + message.role + '|>' + message.content + '<|end|>' }}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|assistant|>' }}"
+    "{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}{%- endif %}"
+    "{%- endif %}"
+)
+
+
+def prompt_texts(model: HubModel) -> list[str]:
+    """The prompts that the model is asked with, as text."""
+    from benchmark.engine.worker import LogitsWorker
+    from benchmark.models.interface import AnswerOptions
+
+    decoder = LogitsWorker(model).decoder(questions(count=2), AnswerOptions(max_new_tokens=8, batch_size=2))
+    return [model.tokenizer.decode(prompt) for prompt in decoder._prompts]
+
+
+@pytest.fixture
+def thinking(elsewhere: Path) -> Path:
+    return save_bert(elsewhere / "thinking", chat_template=THINKING)
+
+
+def test_a_chat_option_reaches_every_prompt_and_is_recorded(thinking: Path) -> None:
+    told = HubModel("thinking", ModelOptions(chat_options={"enable_thinking": False}))
+    assert all(text.endswith("</think>\n\n") for text in prompt_texts(told))
+    assert all(text.endswith("<|assistant|>") for text in prompt_texts(HubModel("thinking", ModelOptions())))
+
+    option = ("--chat-option", "enable_thinking=false")
+    for output, options in {"told": option, "untold": (), "true": ("--chat-option", "enable_thinking=true")}.items():
+        result = call("run", "--model", "thinking", *SMALL, *options, "--output", output, "--max-new-tokens", "24")
+        assert result.exit_code == 0, result.output
+    (entry,) = RunStore("told").read_settings()["models"]
+    assert entry["chat_options"] == {"enable_thinking": False}
+    assert "chat_options" not in RunStore("untold").read_settings()["models"][0]
+    assert samples(Path("told")) != samples(Path("untold")) == samples(Path("true"))
+    result = call("run", "--model", "thinking", *SMALL, "--output", "told", "--max-new-tokens", "24")
+    assert result.exit_code == 2
+    assert "chat_options of thinking" in result.stderr
+
+
+def test_a_published_checkpoint_may_need_an_option_that_the_user_can_overrule(
+    thinking: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from samplers import models
+
+    (known,) = (each for family in models.families() for each in family.checkpoints if each.chat_options)
+    assert known.name == "Gen-Verse/TraDo-8B-Thinking"
+    save_bert(elsewhere / "plain")
+    names = [HubModel(name, ModelOptions())._source.name for name in ("thinking", "plain")]
+    family = replace(models.families()[0], checkpoints=tuple(replace(known, name=name) for name in names))
+    monkeypatch.setattr(models, "families", lambda: [family])
+    assert HubModel("thinking", ModelOptions()).record()["chat_options"] == {"enable_thinking": False}
+    overruled = HubModel("thinking", ModelOptions(chat_options={"enable_thinking": True}))
+    assert overruled.record()["chat_options"] == {"enable_thinking": True}
+    assert "chat_options" not in HubModel("plain", ModelOptions()).record(), "its template does not know it"
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("enable_thinking=no", "no is no JSON"),
+        ("enable_thinking=NaN", "NaN is no JSON"),
+        ("enable_thinking", "write NAME=VALUE"),
+        ("enable_thoughts=false", "the chat template of thinking does not know it"),
+        ("add_generation_prompt=false", "not for a user to set"),
+        ("messages=[]", "not for a user to set"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "watch"])
+def test_a_chat_option_that_cannot_be_used_is_one_line(
+    command: str, option: str, expected: str, thinking: Path
+) -> None:
+    task = SMALL if command == "run" else ["--task", "waiting_line_shuffle"]
+    assert_one_line(call(command, "--model", "thinking", *task, "--chat-option", option), expected)
 
 
 # -- refusals ------------------------------------------------------------------------------------------------------

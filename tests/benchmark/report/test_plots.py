@@ -1,5 +1,6 @@
 """The plots: which files, the same bytes every time, and what is drawn in them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,36 @@ def test_one_setting_is_a_plot_and_none_is_none(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "plots").iterdir()] == ["mine.png"], (
         "what was drawn before is out of date"
     )
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["module://matplotlib_inline.backend_inline", "module://a.backend_inline", "nonsense", "tkagg", "rc", "bytes"],
+)
+def test_no_setting_of_the_users_decides_whether_and_what_is_drawn(variable: str, tmp_path: Path) -> None:
+    store = write_run(tmp_path / "run", [method("random", "k", 1)], ["copy"])
+    (drawn,) = (path for path in write_plots(summarise(store), tmp_path / "here") if path.name == "copy.png")
+    environment = {**os.environ, "MPLBACKEND": variable}
+    if variable in ("rc", "bytes"):
+        del environment["MPLBACKEND"]
+        (tmp_path / "matplotlibrc").write_bytes(
+            b"backend: nonsense\ntext.usetex: True\nsavefig.bbox: tight\nlines.linewidth: 9"
+            if variable == "rc"
+            else b"\xff\0"
+        )
+    code = "import sys; from benchmark.cli import main; main(['report', 'run'])"
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "plots" / "copy.png").read_bytes() == drawn.read_bytes()
+    assert "random(k=1)" in done.stdout
 
 
 def test_importing_the_report_loads_neither_matplotlib_nor_rich() -> None:

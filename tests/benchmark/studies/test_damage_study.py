@@ -11,7 +11,7 @@ from loopback_languagetool import loopback_languagetool
 from support import FULL
 
 from benchmark.cli import main
-from benchmark.engine.runner import load_metric
+from benchmark.engine.scoring import load_metric
 from benchmark.studies.damage_study import CLEAN, study, study_table
 
 TEXTS = ["The old man has a lamp by the door.", "An angry guest was here before noon."]

@@ -1,4 +1,4 @@
-"""Decoding one task: batches that shrink where memory runs out, shared prompts, and what is counted in an answer."""
+"""Answers of models with logits: batches that shrink where memory runs out, shared prompts, and what is counted."""
 
 from pathlib import Path
 from typing import Any
@@ -7,11 +7,14 @@ import pytest
 import torch
 from tiny_models import questions, save_reference
 
-from benchmark.engine.decoding import TaskDecoder
+from benchmark.engine.prompt_sharing import PromptSharingDenoiser
+from benchmark.engine.worker import LogitsWorker, TaskDecoder, noise_source, worker_for
 from benchmark.models import HubModel, IdealModel, ModelOptions, TaskModel
+from benchmark.models.interface import AnswerOptions, Sample
 from benchmark.models.memory import automatic_batch_size, free_host_memory, is_out_of_memory
-from benchmark.models.prompts import cut_answer, pad_left
-from samplers import ConfidenceScheduler, RandomScheduler, ThresholdScheduler, WINOScheduler
+from benchmark.models.prompts import cut_answer, pad_left, tokenize_prompts
+from benchmark.protocol.method import Method
+from samplers import ConfidenceScheduler, generate
 
 ROWS = questions("waiting_line_shuffle", 7)
 HOST = "[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate"
@@ -32,13 +35,21 @@ class Crowded:
         return self.model(input_ids, attention_mask, logits_to_keep)
 
 
+RANDOM = Method.of("random", {"k": 8})
+
+
 def decoder(prepared: TaskModel, batch_size: int, notices: list[str] | None = None, model: Any = None) -> TaskDecoder:
     say = (notices if notices is not None else []).append
-    return TaskDecoder(model or IdealModel(), prepared, ROWS, 32, batch_size, 0, say)
+    options = AnswerOptions(max_new_tokens=32, batch_size=batch_size, notice=say)
+    return TaskDecoder(model or IdealModel(), prepared, ROWS, options)
 
 
-def decode(made: TaskDecoder, scheduler: Any = None) -> list[dict[str, Any]]:
-    return made.decode(scheduler or RandomScheduler(k=8, temperature=1.0), label="random", block_length=None)
+def decode(made: TaskDecoder, method: Method = RANDOM) -> list[Sample]:
+    return [sample for answered in made.answers(method) for sample in answered.samples]
+
+
+def _confidence(k: int) -> Method:
+    return Method.of("confidence", {"k": k})
 
 
 @pytest.fixture(scope="module")
@@ -82,17 +93,39 @@ def test_what_was_decoded_before_memory_ran_out_is_kept(ideal: TaskModel) -> Non
             return super().__call__(input_ids, *arguments, **options)
 
     crowded = LaterCrowded(ideal.model, 4, MemoryError())
-    batches: list[int] = []
-    made = decoder(TaskModel(crowded, ideal.tokenizer), 4)
-    found = made.decode(
-        RandomScheduler(k=8, temperature=1.0),
-        label="random",
-        block_length=None,
-        watch=lambda rows, tokens, seconds: batches.append(rows),
-    )
-    assert found == decode(decoder(ideal, 7))
+    found = list(decoder(TaskModel(crowded, ideal.tokenizer), 4).answers(RANDOM))
+    assert [sample for answered in found for sample in answered.samples] == decode(decoder(ideal, 7))
     assert crowded.refused == [3]
-    assert batches == [4, 1, 1, 1]
+    assert [len(answered.samples) for answered in found] == [4, 1, 1, 1]
+    assert all(answered.method == RANDOM and answered.seconds > 0 for answered in found)
+
+
+def test_the_next_task_begins_with_the_batches_that_fitted(ideal: TaskModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Alone(IdealModel):
+        concurrent = False
+
+    crowded = Crowded(ideal.model, 2, MemoryError())
+    monkeypatch.setattr(IdealModel, "for_task", lambda *arguments: TaskModel(crowded, ideal.tokenizer))
+    for model, again in ((Alone(), [7, 3]), (IdealModel(), [7, 3, 7, 3])):
+        crowded.refused = []
+        worker = worker_for(model)
+        assert isinstance(worker, LogitsWorker)
+        for _ in range(2):
+            list(worker.answers(ROWS, [RANDOM, Method.of("confidence", {"k": 8})], AnswerOptions(32)))
+        assert crowded.refused == again
+
+
+def test_the_steps_of_an_answer_end_in_that_answer(reference: HubModel) -> None:
+    worker, options = LogitsWorker(reference), AnswerOptions(max_new_tokens=32, batch_size=3)
+    method = Method.of("entropy", {"k": 4}, 16)
+    (answered,) = worker.answers(ROWS[:3], [method], options)
+    decoder = worker.decoder(ROWS[1:2], options)
+    *_, last = decoder.steps(method)
+    assert int(last.num_forward_passes[0]) == answered.samples[1]["num_forward_passes"]
+    text = decoder.prepared.tokenizer.decode(
+        cut_answer(reference.tokenizer, last.sample[0].tolist()), skip_special_tokens=True
+    )
+    assert text == answered.samples[1]["prediction"]
 
 
 def test_a_single_row_that_does_not_fit_is_said_in_one_line(ideal: TaskModel) -> None:
@@ -110,15 +143,19 @@ def test_other_errors_of_a_model_stay_what_they_are(ideal: TaskModel) -> None:
 
 
 @pytest.mark.parametrize(
-    "scheduler",
-    [RandomScheduler(k=4), ConfidenceScheduler(k=16), ThresholdScheduler(threshold=0.5), WINOScheduler(threshold=0.0)],
+    ("name", "value"),
+    [("random:k", 4), ("confidence:k", 16), ("threshold:threshold", 0.5), ("wino:threshold", 0.0)],
     ids=str,
 )
-def test_settings_that_share_the_prompts_decode_what_each_decodes_alone(scheduler: Any, reference: HubModel) -> None:
+def test_methods_that_share_the_prompts_decode_what_each_decodes_alone(
+    name: str, value: float, reference: HubModel
+) -> None:
+    scheduler, _, parameter = name.partition(":")
+    method = Method.of(scheduler, {parameter: value})
     prepared = reference.for_task(ROWS, 32)
     made = decoder(prepared, 7, model=reference)
-    decode(made, ConfidenceScheduler(k=8))
-    assert decode(made, scheduler) == decode(decoder(prepared, 7, model=reference), scheduler)
+    decode(made, _confidence(8))
+    assert decode(made, method) == decode(decoder(prepared, 7, model=reference), method)
 
 
 def test_the_prompts_are_encoded_once_for_all_settings(reference: HubModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,16 +169,18 @@ def test_the_prompts_are_encoded_once_for_all_settings(reference: HubModel, monk
 
     monkeypatch.setattr(prepared.model, "forward", counted)
     made = decoder(prepared, 7, model=reference)
-    decode(made, ConfidenceScheduler(k=16))
-    decode(made, ConfidenceScheduler(k=8))
+    decode(made, _confidence(16))
+    decode(made, _confidence(8))
     assert lengths == [made.longest_prompt + 32, 32, 32, 32, 32, 32]
     # Other rows are other prompts.
     made.batch_size = 4
-    decode(made, ConfidenceScheduler(k=32))
+    decode(made, _confidence(32))
     assert [length > 32 for length in lengths[6:]] == [True, True]
 
 
-def test_a_callback_makes_shared_prompts_be_encoded_anew(reference: HubModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_callback_that_changes_tokens_makes_shared_prompts_be_encoded_anew(
+    reference: HubModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prepared = reference.for_task(ROWS, 32)
     lengths: list[int] = []
     forward = prepared.model.forward
@@ -151,15 +190,20 @@ def test_a_callback_makes_shared_prompts_be_encoded_anew(reference: HubModel, mo
         return forward(input_ids, **options)
 
     monkeypatch.setattr(prepared.model, "forward", counted)
-    made = decoder(prepared, 7, model=reference)
-    made.decode(
-        ConfidenceScheduler(k=16), label="k=16", block_length=None, callback=lambda step, timestep, values: values
+    input_ids, attention_mask = pad_left(tokenize_prompts(prepared.tokenizer, ROWS), prepared.tokenizer.pad_token_id)
+    generate(
+        PromptSharingDenoiser(prepared.model),
+        input_ids,
+        attention_mask=attention_mask,
+        scheduler=ConfidenceScheduler(k=16),
+        max_new_tokens=32,
+        callback_on_step_end=lambda step, timestep, values: values,
     )
-    assert lengths == [made.longest_prompt + 32] * 2
+    assert lengths == [input_ids.shape[1] + 32] * 2
 
 
 def test_tokens_of_items_are_those_with_letters_or_digits(ideal: TaskModel) -> None:
-    for row, sample in zip(ROWS, decode(decoder(ideal, 7), RandomScheduler(k=1, temperature=1.0)), strict=True):
+    for row, sample in zip(ROWS, decode(decoder(ideal, 7), Method.of("random", {"k": 1})), strict=True):
         # Words: two for each of these people; and brackets, quotes and commas between them.
         assert sample["num_item_tokens"] == 2 * row["length"]
         assert sample["num_answer_tokens"] == 2 * row["length"] + 2 * row["length"]
@@ -222,3 +266,21 @@ def test_prompts_that_find_no_room_on_the_device_are_halved_too(
     assert made.batch_size == 3
     monkeypatch.undo()
     assert found == decode(decoder(ideal, 7))
+
+
+def test_noise_depends_on_seed_row_and_setting_alone() -> None:
+    import torch
+
+    def draw(*source: Any) -> list[float]:
+        return torch.rand(4, generator=noise_source(*source)).tolist()
+
+    first = draw(0, "copy-test-0000", "random(k=1)")
+    assert draw(0, "copy-test-0000", "random(k=1)") == first
+    others = [
+        draw(1, "copy-test-0000", "random(k=1)"),
+        draw(-1, "copy-test-0000", "random(k=1)"),
+        draw(10**30, "copy-test-0000", "random(k=1)"),
+        draw(0, "copy-test-0001", "random(k=1)"),
+        draw(0, "copy-test-0000", "random(k=2)"),
+    ]
+    assert len({tuple(values) for values in [first, *others]}) == 6
