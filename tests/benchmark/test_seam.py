@@ -39,6 +39,9 @@ class TableModel:
         missing = sum(row["id"] not in self.table for row in rows)
         return f"{missing} answers are not in the table" if missing else None
 
+    def token_counter(self) -> None:
+        return None
+
     def device_name(self) -> str:
         return "a table"
 

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from example_run import run_settings
 
 from benchmark.models import HubModel, ModelOptions
 from benchmark.models.interface import new_sample
@@ -39,28 +41,16 @@ def text(count: int = 100, **shares: float) -> list[dict[str, float]]:
     return [{name: share / 100 for name, share in values.items()} for _ in range(count)]
 
 
-def setting(specification: str) -> Method:
-    return Method.parse(specification)
-
-
 def write_run(directory: Path, results: Results, *, model: Path = HUB_MODEL, **entries: Any) -> Path:
     """A run as `parallelbench run` leaves it, with these results."""
     revision = HubModel(str(model), ModelOptions()).record()["revision"]
     tasks = dict.fromkeys(task for of_tasks in results.values() for task in of_tasks)
     methods = dict.fromkeys(text for of in results.values() for methods in of.values() for text in methods)
     store = RunStore(directory)
-    store.write_settings(
-        {
-            "models": [
-                {"name": name, "revision": revision, "answer_length": 64, "dtype": "float32"} for name in results
-            ],
-            "tasks": list(tasks),
-            "schedulers": [setting(method).as_dict() for method in methods],
-            "devices": {name: ["a fast one"] for name in results},
-            "seed": 0,
-            **entries,
-        }
-    )
+    settings = run_settings(list(map(Method.parse, methods)), list(tasks), list(results))
+    models = [{"name": name, "revision": revision, "answer_length": 64, "dtype": "float32"} for name in results]
+    devices = {name: ["a fast one"] for name in results}
+    store.write_settings({**settings, "models": models, "devices": devices, **entries})
     for name, of_tasks in results.items():
         for task, of_methods in of_tasks.items():
             for method, scores in of_methods.items():
@@ -77,7 +67,7 @@ def write_run(directory: Path, results: Results, *, model: Path = HUB_MODEL, **e
                     }
                     for row, of_row in enumerate(scores)
                 ]
-                store.write_samples(name, task, setting(method), samples)
+                store.write_samples(name, task, Method.parse(method), samples)
     return directory
 
 
@@ -251,7 +241,7 @@ def test_the_commands_of_the_card_are_commands() -> None:
     for program, *words in commands()[:1] + commands()[2:]:
         command = parallelbench if program == "parallelbench" else training
         words = words if program == "parallelbench" else words[2:]
-        found = command.commands[words[0]]
+        found = command.get_command(click.Context(command), words[0])
         outputs += _values(words, "--output")
         if words[0] != "card":
             # Parsed and not run: what is no option ends here.

@@ -48,11 +48,12 @@ def test_the_reference_model_runs_beside_the_ideal_one_in_its_tokens(here: Path)
     store = RunStore("run")
     settings = store.read_settings()
     assert model_names(settings) == ["ideal:reference", "reference"]
-    assert settings["tasks"] == ["waiting_line_copy", "waiting_line_shuffle"]
+    tasks = ["waiting_line_copy", "waiting_line_shuffle"]
+    assert [task for group in settings["groups"] for task in group["tasks"]] == tasks
     for model in model_names(settings):
-        for task in settings["tasks"]:
-            for label in ("random(k=64)", "threshold(threshold=0.01)"):
-                assert [row["num_tokens"] for row in store.read_samples(model, task, label)] == [128, 128]
+        for task in tasks:
+            for method in map(Method.parse, ("random:k=64", "threshold:threshold=0.01")):
+                assert [row["num_tokens"] for row in store.read_samples(model, task, method)] == [128, 128]
             assert settings["new_tokens"][model][task] == 128, "as the samples have it"
     entries = {entry["name"]: entry for entry in settings["models"]}
     assert entries["reference"]["answer_length"] == entries["ideal:reference"]["answer_length"] == 128

@@ -4,7 +4,7 @@ import pytest
 
 from benchmark.engine.passes import forward_passes
 from benchmark.models import IdealModel
-from benchmark.models.prompts import encode_prompts
+from benchmark.models.prompts import pad_left, tokenize_prompts
 from benchmark.protocol.method import expand
 from benchmark.protocol.questions import load_rows
 from samplers import built_in_scheduler_names, generate
@@ -22,14 +22,14 @@ def prepared():
 @pytest.mark.parametrize("block_length", [None, 12])
 def test_a_fixed_speed_is_foretold_exactly_and_another_at_most(prepared, name: str, block_length: int | None) -> None:
     rows, model = prepared
-    inputs = encode_prompts(model.tokenizer, rows)
+    input_ids, attention_mask = pad_left(tokenize_prompts(model.tokenizer, rows), model.tokenizer.pad_token_id)
     methods = expand(name, NEW_TOKENS, block_length)
     for method in {methods[0], methods[len(methods) // 2], methods[-1]}:
         passes, exact = forward_passes(method, NEW_TOKENS)
         output = generate(
             model.model,
-            inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
+            input_ids,
+            attention_mask=attention_mask,
             scheduler=method.build(0.0),
             max_new_tokens=NEW_TOKENS,
             block_length=method.decoded_block_length,

@@ -251,13 +251,13 @@ def test_a_chat_option_reaches_every_prompt_and_is_recorded(thinking: Path) -> N
 
     option = ("--chat-option", "enable_thinking=false")
     for output, options in {"told": option, "untold": (), "true": ("--chat-option", "enable_thinking=true")}.items():
-        result = call("run", "--model", "thinking", *SMALL, *options, "--output", output, "--max-new-tokens", "24")
+        result = call("run", "--model", "thinking", *SMALL, *options, "--output", output, "--max-new-tokens", "64")
         assert result.exit_code == 0, result.output
     (entry,) = RunStore("told").read_settings()["models"]
     assert entry["chat_options"] == {"enable_thinking": False}
     assert "chat_options" not in RunStore("untold").read_settings()["models"][0]
     assert samples(Path("told")) != samples(Path("untold")) == samples(Path("true"))
-    result = call("run", "--model", "thinking", *SMALL, "--output", "told", "--max-new-tokens", "24")
+    result = call("run", "--model", "thinking", *SMALL, "--output", "told", "--max-new-tokens", "64")
     assert result.exit_code == 2
     assert "chat_options of thinking" in result.stderr
 
