@@ -82,7 +82,7 @@ def test_the_command_line_runs_a_full_size_model(large: Path, with_room: Path) -
 def test_a_full_size_model_runs_in_what_another_process_leaves(
     batch: str, large: Path, with_room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmark.cli.commands.show_report", lambda directory: None)
+    monkeypatch.setattr("benchmark.cli.run.show_report", lambda directory: None)
     arguments = ["run", "--model", str(large), *RUN, *THREE, "--samples", ROWS, "--batch-size", batch]
     with another_process_leaves(weight_bytes(large) + LEFT, monkeypatch):
         result = call(*arguments, "--output", str(tmp_path / "run"))

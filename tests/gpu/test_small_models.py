@@ -62,7 +62,7 @@ def in_small_batches(small: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def run_through(small: Path, output: Path, *more: str) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.cli.commands.show_report", lambda directory: None)
+        patch.setattr("benchmark.cli.run.show_report", lambda directory: None)
         result = call("run", "--model", str(small), *RUN, *more, "--output", str(output))
     assert result.exit_code == 0, result.output
     assert "did not fit" not in result.stdout
