@@ -61,13 +61,13 @@ def chat_options(context: click.Context, parameter: click.Parameter, values: tup
             found[name] = json.loads(value, parse_constant=_no_constant)
         except ValueError:
             raise click.BadParameter(
-                f'{name}={value}: {value} is no JSON; write true, false, null, a number or "text" in quotes.'
+                f'{name}={value}: {value} is not JSON; write true, false, null, a number or "text" in quotes.'
             ) from None
     return found
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 chat_option = click.option(

@@ -165,5 +165,5 @@ def not_given(name: str, giver: Any, reason: str) -> ValueError:
 
 
 def no_cache(cache: str, denoiser: Any) -> ValueError:
-    """The error for a cache that nobody fills."""
+    """The error for an approximate cache that this denoiser does not have."""
     return ValueError(f"cache={cache!r}: {type(denoiser).__name__} has no KV cache; leave it None")

@@ -76,7 +76,7 @@ def generate(
         cache: an approximate KV cache that the model's adapter offers; None keeps only what is exact.
 
     Raises:
-        ValueError: an argument is out of range, nobody names the mask token (or the end token, where it is needed), the
+        ValueError: an argument is out of range, the mask token (or the end token, where it is needed) is not known, the
             scores of a row are not finite (NaN logits; the message names row and position), or the scheduler stops
             making progress.
     """

@@ -84,7 +84,7 @@ def find_mask_token_id(given: int | None, denoiser: Denoiser) -> int:
     """The mask token that was given, else the model's.
 
     Raises:
-        ValueError: nobody names it.
+        ValueError: neither is there.
     """
     found = given if given is not None else denoiser.mask_token_id
     if found is None:

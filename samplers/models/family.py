@@ -77,7 +77,7 @@ class Family:
         paper: where the family comes from.
         checkpoints: what is published.
         harmless_keys: keys of its configs that change nothing that is computed here, beside those of
-            `configuration.HARMLESS` and of transformers; any other key that nobody reads is refused.
+            `configuration.HARMLESS` and of transformers; any other key that is not read is refused.
         blueprint: reads a config, and refuses what the blocks cannot express.
     """
 

@@ -85,7 +85,7 @@ def check(source: Source) -> None:
     """Refuse what `load` would refuse, as far as config and the heads of the weight files tell; nothing is fetched.
 
     Raises:
-        ValueError: nobody here can build such a model, its config asks for what the blocks cannot express, or weight
+        ValueError: the model is of no known kind, its config asks for what the blocks cannot express, or weight
             files that are here are cut off, incomplete or hold more than the config says.
     """
     config = _config(source)

@@ -55,7 +55,7 @@ def special_tokens(source: Source, config: CheckpointConfig, family: Family | No
         pad = tokens.get("pad_token", eos)
     for key, number in (("mask_token_id", mask), ("eos_token_id", eos), ("pad_token_id", pad)):
         if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
-            raise ValueError(f"{source.name}: {key} is {number!r}; it should be the number of a token")
+            raise ValueError(f"{source.name}: {key} is {number!r}; it should be a token id")
     if mask is not None and not 0 <= mask < vocab_size:
         raise ValueError(f"{source.name}: mask_token_id is {mask}; the vocabulary has {vocab_size} tokens")
     return SpecialTokens(mask, eos, pad, tuple(stops))
