@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """Refuse infinity and what is no number."""
+    """Refuse infinity and NaN."""
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a finite number.")
     return value

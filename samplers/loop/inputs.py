@@ -24,7 +24,7 @@ class GenerationArguments:
         attention_mask: None where nothing is padded.
 
     Raises:
-        TypeError: `input_ids` is no tensor.
+        TypeError: `input_ids` is not a tensor.
         ValueError: a shape, dtype or number is wrong, or a prompt is padded elsewhere than on the left.
     """
 
@@ -96,7 +96,7 @@ def prepare_answer(prefill: Tensor | None, input_ids: Tensor, max_new_tokens: in
     """The answers before the first step, (batch, max_new_tokens), long: what `prefill` holds, and masks.
 
     Raises:
-        TypeError: `prefill` is no tensor.
+        TypeError: `prefill` is not a tensor.
         ValueError: it has another batch size or dtype than `input_ids`, or more than `max_new_tokens` columns.
     """
     answer = input_ids.new_full((len(input_ids), max_new_tokens), mask_token_id)

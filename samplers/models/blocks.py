@@ -24,8 +24,8 @@ def build(blocks: str, config: dict[str, Any], source: str = "the config") -> An
     """
     import transformers
 
-    config_class = transformers.CONFIG_MAPPING[blocks]
-    model_class = transformers.MODEL_MAPPING[config_class]
+    config_class: Any = transformers.CONFIG_MAPPING[blocks]
+    model_class: Any = transformers.MODEL_MAPPING[config_class]
     with one_line_refusal(source, f"transformers' {blocks} blocks"):
         settings = config_class(**config, use_cache=False)
         settings._attn_implementation = "sdpa"

@@ -21,7 +21,7 @@ class Positions:
 
     Attributes:
         first: number of the first token.
-        skips_padding_tokens: whether the model, left alone, counts only tokens that are no padding token.
+        skips_padding_tokens: whether the model, left alone, counts only tokens that are not the padding token.
         limit: how many there are; None where nothing ends.
     """
 

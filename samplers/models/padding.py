@@ -36,7 +36,7 @@ class PaddingError:
 
     @property
     def acceptable(self) -> bool:
-        """Whether it is rounding alone; not where the logits are no numbers."""
+        """Whether it is rounding alone; False where logits are NaN."""
         return self.found <= self.allowed
 
 

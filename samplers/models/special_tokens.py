@@ -21,7 +21,7 @@ def special_tokens(source: Source, config: CheckpointConfig, family: Family | No
     from the table is loaded as it says, with a warning.
 
     Raises:
-        ValueError: an id is no number, or the mask token lies outside of the vocabulary.
+        ValueError: an id is not a whole number, or the mask token lies outside of the vocabulary.
     """
     generation = source.read_json("generation_config.json") or {}
     tokens = tokenizer_ids(source)
