@@ -175,7 +175,7 @@ def run_benchmark(options: RunOptions) -> None:
 
 
 def _chosen_grid(options: RunOptions) -> Grid:
-    """The grid that was named or that is the default, with what was named in place of what it says."""
+    """The grid that was named, or the default one, with the values that options gave in place of its own."""
     from benchmark.models import default_models, reference
     from benchmark.protocol.grids import read_grid
 

@@ -20,7 +20,7 @@ class PromptSharingDenoiser:
     On a laptop that saves a sixth of a run. One thread at a time may use it.
 
     Args:
-        model: what `shares_prompts` says yes to.
+        model: one for which `shares_prompts` is true.
     """
 
     def __init__(self, model: Any) -> None:

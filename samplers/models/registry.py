@@ -26,7 +26,7 @@ def families() -> list[Family]:
 
 
 def family_of(config: CheckpointConfig) -> Family | None:
-    """The family of a config; None for a stranger.
+    """The family of a config; None where no family here has its model type.
 
     Where families share a model type the architecture decides, and where the file names none, a key that one of them
     alone has.
