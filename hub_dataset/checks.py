@@ -58,7 +58,7 @@ def load_scorer(metric: Path) -> Scorer:
     module = evaluate.load(str(metric))
 
     def score(predictions: list[str], references: list[str]) -> list[float]:
-        # The score of a sentence takes a verdict on its grammar, which is asked for elsewhere: None says so.
+        # A sentence's score takes a grammar verdict, which is checked elsewhere: None means that there is none here.
         unjudged = [None] * len(predictions)
         result = module.compute(
             predictions=predictions, references=references, per_sample=True, grammar=unjudged, parses=False

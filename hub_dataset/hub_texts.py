@@ -65,7 +65,7 @@ def _load(source: HubSet, columns: Sequence[str]) -> Any:
         # `datasets` wraps what went wrong with a file into a message that does not say it.
         cause = error.__cause__ if isinstance(error, datasets.exceptions.DatasetGenerationError) else None
         reason = " ".join(str(cause or error).split()) or type(error).__name__
-        raise UnavailableError(f"{source} cannot be had from the Hub: {reason}") from error
+        raise UnavailableError(f"{source} cannot be loaded from the Hub: {reason}") from error
     missing = [column for column in columns if column not in rows.column_names]
     if missing:
         raise UnavailableError(f"{source} has no column {missing[0]!r}; it has {', '.join(rows.column_names)}")

@@ -138,7 +138,7 @@ def _json_lines(folder: Path) -> list[Path]:
 
 
 def _read_lines(path: Path) -> Iterator[Line]:
-    # Line by line in bytes: only "\n" ends a line of JSON, and one that is no text spoils no other.
+    # Line by line in bytes: only "\n" ends a line of JSON, and one that is not text spoils no other.
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():

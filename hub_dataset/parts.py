@@ -1,4 +1,4 @@
-"""Where the parts of the project lie that are no packages: the metric and the reference model."""
+"""Where the parts of the project lie that are not packages: the metric and the reference model."""
 
 from pathlib import Path
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
-# What nobody can use a model without.
+# The files without which a model cannot be used.
 MODEL_FILES = ("README.md", "config.json", "model.safetensors", "tokenizer.json")
 # Stands for the owner where none is known, as in a dry run.
 UNKNOWN_OWNER = "<you>"

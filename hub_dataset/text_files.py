@@ -111,7 +111,7 @@ def _text(path: Path, where: str, value: Any) -> str:
 def _checked(path: Path, where: str, text: str, answers: list[str]) -> Text:
     for answer in answers:
         if answer.casefold() == text.casefold():
-            raise ValueError(f"{path.name}: {where}: {shorten(answer)} is the text itself, and no answer")
+            raise ValueError(f"{path.name}: {where}: {shorten(answer)} is the text itself, not an answer to it")
     return Text(text, tuple(answers))
 
 

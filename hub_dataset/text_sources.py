@@ -53,7 +53,7 @@ def read_source(path: Path, where: str, value: Any) -> TextSource:
         for folder in (path.parent, SOURCES):
             if (folder / value).is_file():
                 return TextFile((folder / value).resolve())
-        raise ValueError(f"{path.name}: {where}: {value!r} is no file beside it, nor one of the project's sources")
+        raise ValueError(f"{path.name}: {where}: {value!r} is not a file beside it, nor one of the project's sources")
     if not isinstance(value, dict):
         raise ValueError(f"{path.name}: {where}: {shorten(value)} is neither a file nor a set on the Hub")
     refuse_unknown(path, f"{where}.", value, _HUB_KEYS)

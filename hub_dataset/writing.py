@@ -94,7 +94,7 @@ def build_dataset(
 def replacing(output: Path) -> Iterator[Path]:
     """Gives an empty directory to write; it takes the place of `output` when all went well, and vanishes otherwise.
 
-    Raises ValueError where `output` is no dataset built here (`refuse_foreign`), cannot be read from where it is
+    Raises ValueError where `output` is not a dataset built here (`refuse_foreign`), cannot be read from where it is
     (`refuse_pattern`), or another process is building it.
     """
     output = output.resolve()

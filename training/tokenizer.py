@@ -104,7 +104,7 @@ def load_backend(directory: Path) -> Tokenizer:
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing narrower
-        raise ValueError(f"{path}: is no tokenizer: {error}") from None
+        raise ValueError(f"{path}: is not a tokenizer: {error}") from None
 
 
 def corpus(names: Iterable[str], texts: Iterable[str]) -> Iterator[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """Refuse infinity and what is no number."""
+    """Refuse infinity and NaN."""
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a finite number.")
     return value
@@ -61,13 +61,13 @@ def chat_options(context: click.Context, parameter: click.Parameter, values: tup
             found[name] = json.loads(value, parse_constant=_no_constant)
         except ValueError:
             raise click.BadParameter(
-                f'{name}={value}: {value} is no JSON; write true, false, null, a number or "text" in quotes.'
+                f'{name}={value}: {value} is not JSON; write true, false, null, a number or "text" in quotes.'
             ) from None
     return found
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 chat_option = click.option(

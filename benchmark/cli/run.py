@@ -175,7 +175,7 @@ def run_benchmark(options: RunOptions) -> None:
 
 
 def _chosen_grid(options: RunOptions) -> Grid:
-    """The grid that was named or that is the default, with what was named in place of what it says."""
+    """The grid that was named, or the default one, with the values that options gave in place of its own."""
     from benchmark.models import default_models, reference
     from benchmark.protocol.grids import read_grid
 
@@ -262,8 +262,8 @@ def _holds_run(store: RunStore, settings: RunSettings, fresh: bool) -> bool:
     """Whether the directory holds this very run to go on with; if not, a new one may begin there.
 
     Raises:
-        ValueError: what it holds is another run, or a run's files that nobody knows the run of; or, where it was to
-            start anew, files of somebody else.
+        ValueError: it holds another run, or samples without the settings of their run; with `fresh`, files that are
+            not of a run.
     """
     directory = store.directory
     own = [name for name in (SETTINGS, SAMPLES, PLOTS, *SUMMARIES) if (directory / name).exists()]
@@ -283,7 +283,7 @@ def _holds_run(store: RunStore, settings: RunSettings, fresh: bool) -> bool:
         return True
     if SAMPLES in own and any((directory / SAMPLES).rglob("*.jsonl")):
         raise ValueError(
-            f"{directory} holds samples without the {SETTINGS} that says of which run; "
+            f"{directory} holds samples without the {SETTINGS} of their run; "
             "choose another --output, or --fresh to replace them"
         )
     return False

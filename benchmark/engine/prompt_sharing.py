@@ -8,19 +8,19 @@ from samplers import DecodingSession, ModelView, SessionRequest, denoiser_for
 
 
 def shares_prompts(model: Any) -> bool:
-    """Whether the keys and values of a prompt are the same whatever the answer is."""
+    """Whether a prompt's part of the KV cache is the same whatever the answer is."""
     return getattr(model, "attention", None) == "prompt_first"
 
 
 class PromptSharingDenoiser:
-    """A model whose prompts look at nothing but themselves, which goes on with the last generation's prompt keys.
+    """A model whose prompts attend to themselves alone, which reuses the KV cache of the last generation's prompts.
 
-    The same prompts are decoded under one setting after the other. A session of such a model keeps the keys and values
-    of the prompt and computes all others anew in every step, so the next generation may use it as it was left. On a
-    laptop that saves a sixth of a run. One thread at a time may use it.
+    The same prompts are decoded under one setting after the other. A session of such a model holds the prompt's
+    KV cache and computes all other keys and values anew in every step, so the next generation may use it unchanged.
+    On a laptop that saves a sixth of a run. One thread at a time may use it.
 
     Args:
-        model: what `shares_prompts` says yes to.
+        model: one for which `shares_prompts` is true.
     """
 
     def __init__(self, model: Any) -> None:

@@ -118,7 +118,7 @@ def _parse(reference: Reference) -> Mapping[str, Any]:
     scorer = fields["scorer"]
     if scorer not in _SCORERS:
         raise ValueError(
-            f"scorer {scorer!r} accepts an open set of answers, which nobody can list; "
+            f"scorer {scorer!r} accepts an open set of answers, which cannot be listed; "
             f"enumerable are {', '.join(_SCORERS)}"
         )
     if scorer in ("list_match", "sudoku"):

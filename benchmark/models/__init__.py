@@ -34,7 +34,7 @@ def load_model(name: str, options: ModelOptions | None = None) -> BenchmarkModel
 
 
 def default_models() -> list[str]:
-    """What runs where nobody names a model: the reference model beside the ideal one in its tokens, if it is there."""
+    """The models of a run that names none: the reference model beside the ideal one in its tokens, if it is there."""
     return [f"{IDEAL}:{reference.NAME}", reference.NAME] if reference.is_here() else [IDEAL]
 
 

@@ -137,7 +137,7 @@ class HubModel:
         vocabulary = self._number(_VOCABULARY_KEYS)
         if vocabulary is not None and last >= vocabulary:
             raise ValueError(
-                f"the tokenizer gives token {last} and the model knows {vocabulary}: they do not belong together"
+                f"the tokenizer gives token id {last}, but the model has {vocabulary} tokens: they do not fit together"
             )
         if context is not None and longest + max_new_tokens > context:
             raise ValueError(

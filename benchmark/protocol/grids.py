@@ -74,7 +74,7 @@ class Grid(_Strict):
         samples: int | None = None,
         within: bool = True,
     ) -> Grid:
-        """The grid with what a user named in place of what it says; nothing named changes nothing.
+        """The grid with what a user named in place of its own values; what is not named stays.
 
         Args:
             models: take the place of the grid's; of groups with models of their own, those that are named stay.

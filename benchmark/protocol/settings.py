@@ -44,13 +44,13 @@ class Group:
         keys = ("models", "tasks", "methods")
         lists: list[Any] = [entry.get(key) if isinstance(entry, Mapping) else None for key in keys]
         if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in lists):
-            raise ValueError(f"{entry!r} is no group; expected lists of names as models, tasks and methods")
+            raise ValueError(f"{entry!r} is not a group; expected lists of names as models, tasks and methods")
         models, tasks, methods = lists
         return cls(tuple(models), tuple(tasks), tuple(map(Method.parse, methods)), entry.get("new_tokens"))
 
 
 def default_new_tokens(model: Any, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Tokens that a model generates for these rows where nobody names a number: as many as the rows' task has in the
+    """Tokens that a model generates for these rows where no number is given: as many as the rows' task has in the
     protocol, or as the model's answers take at least, whichever is more."""
     least: int = max(model.answer_length or 0, *(row["max_new_tokens"] for row in rows))
     return least

@@ -7,7 +7,7 @@ formula is from there or our own derivation. Items are decoded here, not tokens;
 bits.
 
 **What bounds what.** `conditional_total_correlation` (one step) and `kl_bound` (T steps) bound the KL divergence from
-the data, and the ideal model reaches them. They are no ceiling on accuracy: a model that always gives the same valid
+the data, and the ideal model reaches them. They are not a ceiling on accuracy: a model that always gives the same valid
 answer has a large KL and is always right, in one step. What they do say is that the ideal *sampler* is valid with
 probability at least `validity_bound` = 2^(−L_T), with equality for shuffle when all orders are valid.
 

@@ -47,7 +47,7 @@ def kl_bound(distribution: AnswerDistribution, sets: Sequence[Sequence[int]]) ->
 
     The ideal model has exactly this KL. The expectation is over the data's own prefixes, so by the chain rule
     L_T = Σ_t Σ_{i∈S_t} H(yᵢ | S_<t) − H(Y). One set gives C(Y|X), n sets of one position give 0. L_T bounds the
-    error of the *distribution*; it is no ceiling on accuracy and must not be plotted as one.
+    error of the *distribution*; it is not a ceiling on accuracy and must not be plotted as one.
 
     `sets` is a partition of 0..length−1 in the order of the steps. Raises ValueError when it is not.
     Source: ParallelBench (arXiv 2510.04767), section 3.

@@ -123,7 +123,7 @@ class ModelDenoiser:
             if not getattr(self._calling.bare, "records_attentions", False):
                 raise not_given("attentions", self.model, "models of a known family have them, by samplers.models.load")
             wants.layers(self._calling.bare.num_layers)
-        if getattr(self.model, "keeps_keys", False) and (request.cache or self.model.attention != "full"):
+        if getattr(self.model, "has_kv_cache", False) and (request.cache or self.model.attention != "full"):
             return CachedSession(self.model, request)
         if request.cache is not None:
             raise no_cache(request.cache, self)

@@ -32,7 +32,7 @@ class KeyValueBuffer:
     def expose(self, start: int, visible: int, passing: int = 0) -> None:
         """The next forward pass writes from `start` on and sees the positions before `visible`.
 
-        Its last `passing` positions are no part of the sequence: they are seen behind the others, and not kept.
+        Its last `passing` positions are not part of the sequence: they are seen behind the others, and not kept.
         """
         self._start, self._visible, self._passing = start, visible, passing
 

@@ -67,7 +67,7 @@ class DecodingSession(Protocol):
     """
 
     def look(self, sequences: Tensor, start: int, stop: int) -> ModelView:
-        """What the model says of positions `start` to `stop` (exclusive) of `sequences` (batch, prompt + new).
+        """The model's view of positions `start` to `stop` (exclusive) of `sequences` (batch, prompt + new).
 
         The view holds what the request's `wants` asks for, aligned with the tokens. Between two calls of `end_block`
         only positions from `start` on have changed.
@@ -165,5 +165,5 @@ def not_given(name: str, giver: Any, reason: str) -> ValueError:
 
 
 def no_cache(cache: str, denoiser: Any) -> ValueError:
-    """The error for a cache that nobody fills."""
+    """The error for an approximate cache that this denoiser does not have."""
     return ValueError(f"cache={cache!r}: {type(denoiser).__name__} has no KV cache; leave it None")

@@ -150,7 +150,7 @@ class Decoding:
             self._fill(self._end_tokens.fill_stopped, self._layout.decoded(stop))
 
     def _look(self, start: int, stop: int) -> ModelView:
-        """What the model says of the window, end tokens banned where that is asked for."""
+        """The model's view of the window, with end tokens banned where that is asked for."""
         view = self._session.look(self._seen(), start, stop).checked(self._wants, self._session)
         return self._end_tokens.adjust(view)
 
@@ -176,9 +176,9 @@ class Decoding:
             yield start, min(block_start + self._block_length, length)
 
     def _unfinished_rows(self, start: int, stop: int) -> tuple[list[bool], bool]:
-        """Which rows have something to decode in a block whose turn has come; whether any has, in it or behind it."""
+        """Which rows have something to decode in the block from `start` on; whether any has, there or behind it."""
         if self._given is None and self._arguments.callback_on_step_end is None and not self._end_tokens.fills:
-            # Nobody can have filled a block before its turn, so there is no need to synchronise.
+            # No block can have been filled before its turn, so there is no need to synchronise.
             return [True] * len(self._columns), True
         masks = self._columns[:, start:] == self._mask
         flags = [masks[:, : stop - start].any(dim=1), masks.any().unsqueeze(0)]
@@ -244,7 +244,7 @@ def _noise_sources(generator: Any, unfinished: list[bool]) -> Any:
 
 
 def _changed_sample(callback: Callback, step: int, timestep: Any, answer: Tensor) -> Tensor | None:
-    """The answers, (batch, new), that the callback wants to go on with; None where it has no wish."""
+    """The answers, (batch, new), that the callback returned to go on with; None where it returned none."""
     changed = callback(step, timestep, {"sample": answer.clone()})
     if not changed or "sample" not in changed:
         return None

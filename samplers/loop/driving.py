@@ -112,7 +112,7 @@ class PipelineSchedulerDriver(SchedulerDriver):
         if isinstance(arguments.generator, Sequence):
             raise ValueError(f"{self.name} draws from one generator for the batch; it takes no list with one per row")
         if arguments.eos_handling == "discount":
-            raise ValueError(f'{self.name} knows no discount of end tokens; eos_handling can be "ban" or "fill"')
+            raise ValueError(f'{self.name} has no discount of end tokens; eos_handling can be "ban" or "fill"')
 
     def set_timesteps(self, device: torch.device, block_length: int) -> None:
         self.scheduler.set_timesteps(self.scheduler.num_inference_steps, device=device, block_length=block_length)

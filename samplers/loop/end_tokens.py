@@ -21,7 +21,7 @@ class EndTokens:
     """The end tokens of a generation, and what is done about them.
 
     Attributes:
-        tokens: their ids; the first is the one that fills. Empty where nobody names one.
+        tokens: their ids; the first is the one that fills. Empty where none is known.
         ids: the same as a tensor (number of end tokens,), long, on the device.
         stop: fill a row up after the block that has its end token.
         handling: one of `HANDLINGS`, or None.
@@ -84,7 +84,7 @@ def end_tokens(arguments: GenerationArguments) -> EndTokens:
     """Validate what `generate` was told about end tokens.
 
     Raises:
-        ValueError: an argument is out of range, or something is to be done about end tokens and nobody names them.
+        ValueError: an argument is out of range, or an end token is needed and none is known.
     """
     stop, handling, discount = arguments.stop_at_eos, arguments.eos_handling, arguments.eos_discount
     given = arguments.eos_token_id

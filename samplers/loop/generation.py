@@ -53,8 +53,8 @@ def generate(
             from the first token of each prompt: the first may begin with the prompt's last tokens.
         attention_mask: (batch, prompt), 1 for tokens and 0 for padding.
         mask_token_id: taken from the model or its config if not given.
-        prefill: (batch, at most `max_new_tokens`), long: a partly masked answer. What is no mask token stays, whatever
-            the scheduler revises; what is, and all behind the end of `prefill`, is decoded.
+        prefill: (batch, at most `max_new_tokens`), long: a partly masked answer. Its mask tokens and all positions
+            after its end are decoded; its other tokens stay, whatever the scheduler revises.
         cfg_scale: strength of classifier-free guidance, at least 0: logits become u + (1 + scale) (c - u), c with the
             prompt and u with mask tokens in its place. Above 0 a step takes two forward passes, and counts as two.
         eos_token_id: the end token, or several; taken from the model or its config if not given. Used only by the
@@ -76,7 +76,7 @@ def generate(
         cache: an approximate KV cache that the model's adapter offers; None keeps only what is exact.
 
     Raises:
-        ValueError: an argument is out of range, nobody names the mask token (or the end token, where it is needed), the
+        ValueError: an argument is out of range, the mask token (or the end token, where it is needed) is not known, the
             scores of a row are not finite (NaN logits; the message names row and position), or the scheduler stops
             making progress.
     """

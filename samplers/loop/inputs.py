@@ -24,7 +24,7 @@ class GenerationArguments:
         attention_mask: None where nothing is padded.
 
     Raises:
-        TypeError: `input_ids` is no tensor.
+        TypeError: `input_ids` is not a tensor.
         ValueError: a shape, dtype or number is wrong, or a prompt is padded elsewhere than on the left.
     """
 
@@ -84,7 +84,7 @@ def find_mask_token_id(given: int | None, denoiser: Denoiser) -> int:
     """The mask token that was given, else the model's.
 
     Raises:
-        ValueError: nobody names it.
+        ValueError: neither is there.
     """
     found = given if given is not None else denoiser.mask_token_id
     if found is None:
@@ -96,7 +96,7 @@ def prepare_answer(prefill: Tensor | None, input_ids: Tensor, max_new_tokens: in
     """The answers before the first step, (batch, max_new_tokens), long: what `prefill` holds, and masks.
 
     Raises:
-        TypeError: `prefill` is no tensor.
+        TypeError: `prefill` is not a tensor.
         ValueError: it has another batch size or dtype than `input_ids`, or more than `max_new_tokens` columns.
     """
     answer = input_ids.new_full((len(input_ids), max_new_tokens), mask_token_id)

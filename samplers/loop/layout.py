@@ -17,9 +17,9 @@ class Layout:
     A block-causal model knows blocks only where they lie on its grid, which begins at the first token of a prompt: the
     end of a prompt shares a block with the first tokens of its answer. So each row is moved until its grid and that of
     the columns are one, and until all answers begin in the same block. `start` is the first column of that block; the
-    `tails` are the tokens of the prompts behind it. Behind a shorter row's answer lie columns that nobody looks at.
+    `tails` are the tokens of the prompts behind it. Behind a shorter row's answer lie unused columns.
     So blocks are columns again, and a row sees the same windows in every batch. Two rows on a grid of 4, with prompts
-    of 6 and 9 tokens (p), answers of 5 (a) and windows of 4; `.` is padding, `x` a column that nobody looks at:
+    of 6 and 9 tokens (p), answers of 5 (a) and windows of 4; `.` is padding, `x` an unused column:
 
         column      0 1 2 3  4 5 6 7 | 8 9 ...      | ...
         prompt 9    p p p p  p p p p | p a a a      | a a x x    tail 1

@@ -58,8 +58,8 @@ class GenerationStep:
         num_forward_passes: (batch,), long: forward passes of each row so far.
         num_skipped_tokens: (batch,), long: positions that were filled without one so far.
         mask_token_id: what marks a position as open in `before` and `sample`.
-        stop_token_ids: what ends an answer: those that `generate` was given, else the model's; empty where nobody names
-            one.
+        stop_token_ids: what ends an answer: those that `generate` was given, else the model's; empty where none is
+            known.
         output: what the scheduler's `step` returned.
         tails: (batch, 1), long: tokens of each prompt that share a block with the answer; None where none do.
     """

@@ -10,21 +10,12 @@ from torch import nn
 
 from .configuration import one_line_refusal
 
-#: Module of transformers.models → its config and its bare decoder.
-_DECODERS = {
-    "llama": ("LlamaConfig", "LlamaModel"),
-    "qwen2": ("Qwen2Config", "Qwen2Model"),
-    "qwen3": ("Qwen3Config", "Qwen3Model"),
-    "qwen3_moe": ("Qwen3MoeConfig", "Qwen3MoeModel"),
-    "glm4_moe": ("Glm4MoeConfig", "Glm4MoeModel"),
-}
-
 
 def build(blocks: str, config: dict[str, Any], source: str = "the config") -> Any:
     """A decoder on the meta device.
 
     Args:
-        blocks: key of the table above.
+        blocks: `model_type` of one of transformers' decoders, such as "llama".
         config: keyword arguments of its config class.
         source: where they come from, for messages.
 
@@ -33,7 +24,8 @@ def build(blocks: str, config: dict[str, Any], source: str = "the config") -> An
     """
     import transformers
 
-    config_class, model_class = (getattr(transformers, name) for name in _DECODERS[blocks])
+    config_class: Any = transformers.CONFIG_MAPPING[blocks]
+    model_class: Any = transformers.MODEL_MAPPING[config_class]
     with one_line_refusal(source, f"transformers' {blocks} blocks"):
         settings = config_class(**config, use_cache=False)
         settings._attn_implementation = "sdpa"

@@ -21,7 +21,7 @@ class Positions:
 
     Attributes:
         first: number of the first token.
-        skips_padding_tokens: whether the model, left alone, counts only tokens that are no padding token.
+        skips_padding_tokens: whether the model, left alone, counts only tokens that are not the padding token.
         limit: how many there are; None where nothing ends.
     """
 
@@ -56,7 +56,7 @@ class Calling:
 
     Args:
         model: the callable, in its wrappers.
-        shift: 1 where row i of its logits describes token i + 1, so that nobody reads the last row.
+        shift: 1 where row i of its logits describes token i + 1, so that the last row is not read.
     """
 
     def __init__(self, model: Any, *, shift: int = 0) -> None:
@@ -81,7 +81,7 @@ class Calling:
             type(self.bare).__module__.startswith("transformers.")
             or parameters["attention_mask"].default is inspect.Parameter.empty
         )
-        self._hides_padding = bool(getattr(self.bare, "keeps_keys", False))
+        self._hides_padding = bool(getattr(self.bare, "has_kv_cache", False))
 
     def arguments(self, input_ids: Tensor, attention_mask: Tensor | None) -> dict[str, Tensor]:
         """Mask and positions for these tokens, as far as the model takes them and cannot find them itself.
@@ -140,9 +140,9 @@ class Calling:
             except TypeError:
                 self._hides_padding = error.acceptable
         if not error.acceptable:
-            moved = f" (logits move by {error.found:.0%} of their spread)" if error.found < float("inf") else ""
+            moved = f" (they move by {error.found:.0%} of their spread)" if error.found < float("inf") else ""
             raise ValueError(
-                f"the batch is padded, but padding changes what {self._name} says of a row{moved}: {error.reason}; "
+                f"the batch is padded, but padding changes the logits of {self._name}{moved}: {error.reason}; "
                 "give prompts of one length"
             )
 

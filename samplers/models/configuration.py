@@ -65,7 +65,7 @@ class CheckpointConfig:
         """
         value = self._value(key)
         if value is None:
-            raise ValueError(f"{self._source}: {key} is missing, and has no value that could be guessed")
+            raise ValueError(f"{self._source}: {key} is missing, and has no default")
         return value
 
     def count(self, key: str, default: int | None = None) -> int:
@@ -132,7 +132,7 @@ class CheckpointConfig:
         )
 
     def refuse_unread(self, harmless: Iterable[str] = ()) -> None:
-        """Refuse every key that nobody has looked at: it may change what the model computes.
+        """Refuse every key that was not read: it may change what the model computes.
 
         To be called when all that is built from the config has been decided. Null, an empty list and an empty object
         say the same as a missing key.

@@ -46,8 +46,7 @@ class Blueprint:
     """How to build the network that a config describes.
 
     Attributes:
-        blocks: which of transformers' decoders, by the name of its module: "llama", "qwen2", "qwen3", "qwen3_moe" or
-            "glm4_moe".
+        blocks: which of transformers' decoders, by its `model_type`, such as "llama" or "qwen3_moe".
         config: keyword arguments of that decoder's config class.
         table: names in the checkpoint → names in the network.
         tied: whether the embedding is the output head too; None where the presence of a head in the file decides.
@@ -73,12 +72,14 @@ class Family:
         mask_token_id, eos_token_id, vocab_size: of the published checkpoints; None where there is no fixed one.
         stop_token_ids: end of text and end of turn.
         block_length: length of a block; None where any will do.
-        shift: 1 where row i of the decoder's raw logits describes token i + 1, else 0.
         paper: where the family comes from.
+        blueprint: reads a config, and refuses what the blocks cannot express.
+        shift: 1 where row i of the decoder's raw logits describes token i + 1, else 0.
+        own_key: a key of its configs that no other family of its model type has, where such families exist; it decides
+            where a config names no architecture.
         checkpoints: what is published.
         harmless_keys: keys of its configs that change nothing that is computed here, beside those of
-            `configuration.HARMLESS` and of transformers; any other key that nobody reads is refused.
-        blueprint: reads a config, and refuses what the blocks cannot express.
+            `configuration.HARMLESS` and of transformers; any other key that is not read is refused.
     """
 
     name: str
@@ -93,5 +94,6 @@ class Family:
     paper: str
     blueprint: Callable[[CheckpointConfig], Blueprint] = field(repr=False, compare=False)
     shift: int = 0
+    own_key: str | None = None
     checkpoints: tuple[PublishedCheckpoint, ...] = ()
     harmless_keys: tuple[str, ...] = ()

@@ -65,6 +65,7 @@ FAMILY = Family(
     stop_token_ids=(156892,),
     vocab_size=157184,
     block_length=None,
+    own_key="num_experts",
     paper="arXiv 2509.24389",
     checkpoints=(
         PublishedCheckpoint(

@@ -1,4 +1,9 @@
-"""From a checkpoint's tensors to a network's: one table per family, and the plan that it gives for a checkpoint."""
+"""From a checkpoint's tensors to a network's: one table per family, and the plan that it gives for a checkpoint.
+
+Transformers' own weight converters say which tensors are missing or misshapen only when all shards are open and have
+been read, draw what is missing at random, and hold stacked experts twice while they merge them. Their part that is
+public since 5.0 also cannot cut a fused projection into parts of unequal size, which LLaDA2's checkpoints need.
+"""
 
 from __future__ import annotations
 

@@ -78,14 +78,14 @@ def load(
         logger.warning("%s: running the Python files of this repository, which may do anything you may do", source.name)
         remote: nn.Module = load_remote(source, config, device=device, **options)
         return remote
-    raise _stranger(source, config)
+    raise _unknown_type(source, config)
 
 
 def check(source: Source) -> None:
     """Refuse what `load` would refuse, as far as config and the heads of the weight files tell; nothing is fetched.
 
     Raises:
-        ValueError: nobody here can build such a model, its config asks for what the blocks cannot express, or weight
+        ValueError: the model is of no known kind, its config asks for what the blocks cannot express, or weight
             files that are here are cut off, incomplete or hold more than the config says.
     """
     config = _config(source)
@@ -99,7 +99,7 @@ def check(source: Source) -> None:
     from .masked_lm import check_keys, is_masked_language_model
 
     if not is_masked_language_model(config):
-        raise _stranger(source, config)
+        raise _unknown_type(source, config)
     check_keys(config)
     if source.is_complete:
         _weight_files(source)
@@ -112,7 +112,7 @@ def _config(source: Source) -> CheckpointConfig:
     return CheckpointConfig(values, f"{source.name}/config.json")
 
 
-def _stranger(source: Source, config: CheckpointConfig) -> ValueError:
+def _unknown_type(source: Source, config: CheckpointConfig) -> ValueError:
     known = ", ".join(sorted({kind for one in families() for kind in one.model_types}))
     return ValueError(
         f"{source.name!r} has model_type {config.get('model_type')!r}, which is neither a masked language model of "

@@ -59,7 +59,7 @@ class MaskedLanguageModel(nn.Module):
             ValueError: a past is given, or more tokens than the model has positions.
         """
         if past_key_values is not None:
-            raise ValueError(f"{type(self.model).__name__} keeps no keys and values")
+            raise ValueError(f"{type(self.model).__name__} has no KV cache; leave past_key_values out")
         finished = attention_mask is not None and attention_mask.dim() == 4
         if finished and "position_ids" not in self._calling.takes:
             raise ValueError(f"{type(self.model).__name__} counts its positions itself, which a 4-D mask may not allow")
@@ -142,7 +142,7 @@ def load_remote(source: Source, config: CheckpointConfig, *, device: Any, **opti
         (name for name in ("AutoModelForMaskedLM", "AutoModelForCausalLM", "AutoModel") if name in classes), None
     )
     if name is None:
-        raise ValueError(f"{source.name!r} brings no model class of its own: auto_map in config.json names none")
+        raise ValueError(f"{source.name!r} has no model class of its own: auto_map in config.json names none")
     model = getattr(transformers, name).from_pretrained(
         source.name, revision=source.revision, trust_remote_code=True, **_without_none(options)
     )

@@ -48,7 +48,7 @@ def visible_keys(
             the first real token of each row.
         block_length: length of a block of block-causal attention.
         prompt_length: tokens of the prompt, padding included: one number, or (batch,).
-        device: of the mask, where no tensor says so.
+        device: of the mask, where no tensor is given; None means torch's default device.
 
     Returns:
         (batch or 1, 1, queries, keys), bool, True where the query may look.

@@ -58,7 +58,7 @@ class DiffusionLanguageModel(nn.Module):
     """
 
     #: Takes a `samplers.denoisers.caches.KeyValueBuffer`.
-    keeps_keys = True
+    has_kv_cache = True
     #: Takes `attention_layers` and `attention_window`.
     records_attentions = True
 
@@ -98,8 +98,8 @@ class DiffusionLanguageModel(nn.Module):
     def compile(self, *arguments: Any, **options: Any) -> None:
         """Compile in place, part by part: all layers share what is compiled for the first.
 
-        With full attention the parts are the decoder's layers. Where keys and values are kept, each layer writes to a
-        place of its own, and sharing would end there: the parts are then its MLP and its norms.
+        With full attention the parts are the decoder's layers. With a KV cache each layer writes to a tensor of
+        its own, which would end the sharing: the parts are then its MLP and its norms.
 
         Args:
             arguments, options: those of `torch.compile`.
@@ -169,7 +169,8 @@ class DiffusionLanguageModel(nn.Module):
         past = 0 if past_key_values is None else past_key_values.get_seq_length()
         if aligned and self.shift and past:
             raise ValueError(
-                "the first row of a shifted model belongs to the past; ask for the raw rows: aligned=False"
+                "with past_key_values, aligned logits of this model would need the last row of the call before; "
+                "pass aligned=False and shift the rows yourself"
             )
         real = None
         if attention_mask is not None and attention_mask.dim() == 2:

@@ -36,7 +36,7 @@ class PaddingError:
 
     @property
     def acceptable(self) -> bool:
-        """Whether it is rounding alone; not where the logits are no numbers."""
+        """Whether it is rounding alone; False where logits are NaN."""
         return self.found <= self.allowed
 
 
@@ -93,7 +93,7 @@ def padding_error(
             repeated = logits_of(tokens[None, : lengths[0]].expand(3, -1), None)
             noise = max(_difference(row[None], alone[0]) for row in repeated)
             if noise > _MOST:
-                reason = "it says something else each time that it is asked"
+                reason = "its logits differ from call to call"
             allowed = min(max(allowed, 4 * noise), _MOST)
     return PaddingError(found, allowed, reason)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .network import DiffusionLanguageModel
+from .requirements import needed_by
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,8 @@ def place(
     if device_map is None:
         where = torch.get_default_device() if device is None else _device(device)
         return Placement(lambda name: where, finish, lambda filled: filled)
-    try:
+    with needed_by(f"device_map={device_map!r}", "accelerate"):
         import accelerate
-    except ImportError:
-        raise ValueError(
-            f"device_map={device_map!r} needs accelerate; install it with `pip install parallelbench[models]`"
-        ) from None
     chosen = device_map
     chosen_by_hand = not isinstance(device_map, str)
     if isinstance(device_map, str):

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .network import DiffusionLanguageModel
+from .requirements import needed_by
 
 
 def finisher(model: DiffusionLanguageModel, quantization_config: Any) -> Callable[[str, Tensor], nn.Parameter | None]:
@@ -36,10 +37,8 @@ def finisher(model: DiffusionLanguageModel, quantization_config: Any) -> Callabl
 
 
 def _bitsandbytes(model: DiffusionLanguageModel, config: Any) -> Callable[[str, Tensor], nn.Parameter | None]:
-    try:
+    with needed_by("this quantization_config", "bitsandbytes"):
         import bitsandbytes
-    except ImportError:
-        raise _not_installed("bitsandbytes") from None
     from transformers.integrations.bitsandbytes import replace_with_bnb_linear
 
     skipped = config.llm_int8_skip_modules or []
@@ -61,10 +60,8 @@ def _bitsandbytes(model: DiffusionLanguageModel, config: Any) -> Callable[[str, 
 
 
 def _torchao(model: DiffusionLanguageModel, config: Any) -> Callable[[str, Tensor], nn.Parameter | None]:
-    try:
+    with needed_by("this quantization_config", "torchao"):
         from torchao.quantization import quantize_
-    except ImportError:
-        raise _not_installed("torchao") from None
     recipe = config.get_apply_tensor_subclass()
     skipped = config.modules_to_not_convert or []
 
@@ -79,7 +76,3 @@ def _torchao(model: DiffusionLanguageModel, config: Any) -> Callable[[str, Tenso
         return module.weight
 
     return finish
-
-
-def _not_installed(package: str) -> ValueError:
-    return ValueError(f"this quantization_config needs {package}; install it with `pip install {package}`")

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from . import (
-    family_dream,
-    family_fast_dllm,
-    family_llada,
-    family_llada2,
-    family_llada_moe,
-    family_parallelbench,
-    family_sdar,
-)
+from importlib import import_module
+
 from .configuration import CheckpointConfig
 from .family import Family
 
-_FAMILIES = (
-    family_llada.FAMILY,
-    family_dream.FAMILY,
-    family_sdar.FAMILY,
-    family_fast_dllm.FAMILY,
-    family_llada2.FAMILY,
-    family_llada_moe.FAMILY,
-    family_parallelbench.FAMILY,
+#: The families' modules without their `family_`, in the order in which tables list them.
+_NAMES = (
+    "llada",
+    "dream",
+    "sdar",
+    "fast_dllm",
+    "llada2",
+    "llada_moe",
+    "parallelbench",
 )
+_FAMILIES: tuple[Family, ...] = tuple(import_module(f".family_{name}", __package__).FAMILY for name in _NAMES)
 
 
 def families() -> list[Family]:
@@ -31,9 +26,10 @@ def families() -> list[Family]:
 
 
 def family_of(config: CheckpointConfig) -> Family | None:
-    """The family of a config; None for a stranger.
+    """The family of a config; None where no family here has its model type.
 
-    Where families share a model type the architecture decides, and where the file names none, whether it has experts.
+    Where families share a model type the architecture decides, and where the file names none, a key that one of them
+    alone has.
     """
     candidates = [family for family in _FAMILIES if config.get("model_type") in family.model_types]
     architectures = config.get("architectures")
@@ -41,6 +37,5 @@ def family_of(config: CheckpointConfig) -> Family | None:
     for family in candidates:
         if architecture in family.architectures:
             return family
-    if family_llada.FAMILY in candidates and config.get("num_experts") is not None:
-        return family_llada_moe.FAMILY
-    return candidates[0] if candidates else None
+    marked = [family for family in candidates if family.own_key and config.get(family.own_key) is not None]
+    return next(iter([*marked, *candidates]), None)

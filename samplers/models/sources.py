@@ -126,5 +126,5 @@ def _snapshot(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
     except (hub.RepositoryNotFoundError, hub.HFValidationError):
         message = f"there is no model {name!r}: no directory of this name, and no repository {where} open to this user"
     except (hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled, ConnectionError):
-        message = f"{name!r} is no directory and not in the Hub's cache, and {constants.ENDPOINT} cannot be reached"
+        message = f"{name!r} is neither a directory nor in the Hub's cache, and {constants.ENDPOINT} cannot be reached"
     raise ValueError(message)

@@ -21,7 +21,7 @@ def special_tokens(source: Source, config: CheckpointConfig, family: Family | No
     from the table is loaded as it says, with a warning.
 
     Raises:
-        ValueError: an id is no number, or the mask token lies outside of the vocabulary.
+        ValueError: an id is not a whole number, or the mask token lies outside of the vocabulary.
     """
     generation = source.read_json("generation_config.json") or {}
     tokens = tokenizer_ids(source)
@@ -55,7 +55,7 @@ def special_tokens(source: Source, config: CheckpointConfig, family: Family | No
         pad = tokens.get("pad_token", eos)
     for key, number in (("mask_token_id", mask), ("eos_token_id", eos), ("pad_token_id", pad)):
         if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
-            raise ValueError(f"{source.name}: {key} is {number!r}; it should be the number of a token")
+            raise ValueError(f"{source.name}: {key} is {number!r}; it should be a token id")
     if mask is not None and not 0 <= mask < vocab_size:
         raise ValueError(f"{source.name}: mask_token_id is {mask}; the vocabulary has {vocab_size} tokens")
     return SpecialTokens(mask, eos, pad, tuple(stops))

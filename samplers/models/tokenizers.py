@@ -7,6 +7,7 @@ from typing import Any
 
 from .configuration import CheckpointConfig
 from .registry import family_of
+from .requirements import needed_by
 from .sources import Source, find
 from .special_tokens import special_tokens
 
@@ -61,12 +62,8 @@ def _read(source: Source, directory: Path) -> Any:
     name = str(settings.get("tokenizer_class", ""))
     known = getattr(transformers, name, None) or getattr(transformers, f"{name}Fast", None)
     if known is not None and _has_vocabulary(directory):
-        try:
+        with needed_by(f"the tokenizer of {source.name!r}"):
             return known.from_pretrained(directory)
-        except ImportError as error:
-            raise ValueError(
-                f"the tokenizer of {source.name!r} needs a package that is not installed: {error}"
-            ) from None
     if "auto_map" in settings:
         raise ValueError(
             f"the tokenizer of {source.name!r} is Python code in its repository ({settings['auto_map']}) and has no "

@@ -94,7 +94,7 @@ def stream(
                         begun[piece.target] = torch.empty(meta.shape, dtype=kind, device=device_of(piece.target))
                     missing[piece.target] -= _fill(begun[piece.target], piece, handle.get_tensor(name))
                     if missing[piece.target] == 0:
-                        _place(network, piece.target, begun.pop(piece.target), finish)
+                        _assign(network, piece.target, begun.pop(piece.target), finish)
     if begun:
         raise ValueError(f"incomplete after all files were read: {', '.join(begun)}")
 
@@ -110,7 +110,7 @@ def _fill(target: Tensor, piece: Piece, tensor: Tensor) -> int:
     return tensor.numel()
 
 
-def _place(network: nn.Module, name: str, tensor: Tensor, finish: Callable[[str, Tensor], Any] | None) -> None:
+def _assign(network: nn.Module, name: str, tensor: Tensor, finish: Callable[[str, Tensor], Any] | None) -> None:
     owner_name, _, attribute = name.rpartition(".")
     owner = network.get_submodule(owner_name)
     if attribute in owner._buffers:
@@ -132,5 +132,5 @@ def _opened(path: Path) -> Iterator[Any]:
     except SafetensorError as error:
         size = path.stat().st_size
         raise ValueError(
-            f"{path} ({size:,} bytes) is cut off or no safetensors file ({error}); download it again"
+            f"{path} ({size:,} bytes) is cut off or not a safetensors file ({error}); download it again"
         ) from None

@@ -69,7 +69,7 @@ class LLaDA2PipelineMixin:
             finished: bool (batch,): rows that go on no more.
             step_idx, editing_enabled, editing_transfer_index, post_steps, max_post_steps: what ends a block of
                 diffusers' own scheduler; not used, because a block here ends when nothing in it is masked and the
-                method has no wish to look at it again.
+                method will not look at it again.
 
         Returns:
             True as long as a row that is not finished has a masked token, or is unsettled. Looks at the device.

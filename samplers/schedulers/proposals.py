@@ -16,8 +16,8 @@ Adjust = Callable[[slice, Tensor], None]
 Measure = Callable[[slice, Tensor, Tensor], Tensor]
 
 #: Logits that are worked on at a time, by device: what stays in a processor's cache, or fills an accelerator.
-_PIECE = {"cpu": 2**20}
-_LARGE_PIECE = 2**27
+_CHUNK = {"cpu": 2**20}
+_LARGE_CHUNK = 2**27
 #: The fields of a record in the order in which they are worked out: the entropy uses up the logits.
 _RECORDED = ("tokens", "confidence", "margin", "logit_gap", "negative_entropy")
 
@@ -45,7 +45,7 @@ class RecordedProposal:
 class Proposal:
     """One proposed token for every position of the window; computed when first asked for, and then kept.
 
-    A proposal looks at the logits in pieces of bounded size, so a step needs little memory besides them, and what is
+    A proposal looks at the logits in chunks of bounded size, so a step needs little memory besides them, and what is
     asked for first is found in the same pass as tokens and confidence.
     """
 
@@ -79,8 +79,8 @@ class Proposal:
 
     def record(self) -> RecordedProposal:
         """All that a `RecordedProposal` holds, from one pass over the logits."""
-        pieces = [{name: piece[name] for name in _RECORDED} for piece in self._pieces()]
-        found = {name: torch.cat([piece[name] for piece in pieces], dim=1) for name in _RECORDED}
+        chunks = [{name: chunk[name] for name in _RECORDED} for chunk in self._chunks()]
+        found = {name: torch.cat([chunk[name] for chunk in chunks], dim=1) for name in _RECORDED}
         return RecordedProposal(**found, vocab_size=self.vocab_size)
 
     @property
@@ -112,12 +112,12 @@ class Proposal:
     @cached_property
     def probabilities(self) -> Tensor:
         """(batch, window, vocab), the dtype of `confidence`: the whole distribution. As large as float32 logits."""
-        return self._all(lambda piece: piece.scored[1])
+        return self._all(lambda chunk: chunk.scored[1])
 
     @cached_property
     def logits(self) -> Tensor:
         """(batch, window, vocab), the dtype of `confidence`: what was scored; the mask token stands at -inf."""
-        return self._all(lambda piece: piece.scored[0])
+        return self._all(lambda chunk: chunk.scored[0])
 
     def measure(self, name: str, of: Measure) -> Tensor:
         """A number per position of a method's own, (batch, window), kept under `name`.
@@ -137,39 +137,39 @@ class Proposal:
         missing = [key for key in ("tokens", "confidence", name) if key not in self._found]
         if name in missing:
             parts: dict[str, list[Tensor]] = {key: [] for key in missing}
-            for piece in self._pieces():
+            for chunk in self._chunks():
                 # What was asked for comes last: it may use up the logits.
                 for key in parts:
                     if key != name or (tokens is None and of is None):
-                        parts[key].append(piece[key])
+                        parts[key].append(chunk[key])
                     elif tokens is not None:
-                        parts[key].append(piece.probability_of(tokens[:, piece.where]))
+                        parts[key].append(chunk.probability_of(tokens[:, chunk.where]))
                     elif of is not None:
-                        values, probabilities = (both[..., : self.vocab_size] for both in piece.scored)
-                        parts[key].append(of(piece.where, values, probabilities))
+                        values, probabilities = (both[..., : self.vocab_size] for both in chunk.scored)
+                        parts[key].append(of(chunk.where, values, probabilities))
             self._found |= {key: torch.cat(found, dim=1) for key, found in parts.items()}
         return self._found[name]
 
-    def _all(self, of: Callable[[_Piece], Tensor]) -> Tensor:
+    def _all(self, of: Callable[[_Chunk], Tensor]) -> Tensor:
         found: Tensor | None = None
-        for piece in self._pieces():
-            part = of(piece)[..., : self.vocab_size]
+        for chunk in self._chunks():
+            part = of(chunk)[..., : self.vocab_size]
             if found is None:
                 found = part.new_empty((*self.tokens.shape, self.vocab_size))
-            found[:, piece.where] = part
+            found[:, chunk.where] = part
         assert found is not None
         return found
 
-    def _pieces(self) -> Iterator[_Piece]:
+    def _chunks(self) -> Iterator[_Chunk]:
         if self._logits is None:
             raise ValueError("a recorded proposal holds no logits, which this method reads")
         batch, window, vocab_size = self._logits.shape
-        most = _PIECE.get(self._logits.device.type, _LARGE_PIECE)
+        most = _CHUNK.get(self._logits.device.type, _LARGE_CHUNK)
         length = max(most // max(batch * vocab_size, 1), 1)
         workspace = _Workspace(self._logits, min(length, window))
         for start in range(0, window, length):
             where = slice(start, min(start + length, window))
-            yield _Piece(self, self._logits[:, where], where, workspace)
+            yield _Chunk(self, self._logits[:, where], where, workspace)
 
 
 def propose(
@@ -238,7 +238,7 @@ def uniform(shape: Sequence[int], generator: Generators, device: torch.device) -
 
 
 class _Workspace:
-    """Memory for the logits and the probabilities of one piece at a time, so that they stay in the cache."""
+    """Memory for the logits and the probabilities of one chunk at a time, so that they stay in the cache."""
 
     def __init__(self, logits: Tensor, length: int) -> None:
         self._shape = (logits.shape[0], padded_length(logits.shape[-1]))
@@ -261,7 +261,7 @@ class _Workspace:
         return memory[: batch * length * vocab_size].view(batch, length, vocab_size)
 
 
-class _Piece:
+class _Chunk:
     """Some positions of a proposal: logits (batch, range, padded vocabulary) and all that follows from them."""
 
     def __init__(self, proposal: Proposal, given: Tensor, where: slice, workspace: _Workspace) -> None:
@@ -327,7 +327,7 @@ class _Piece:
         values, probabilities = self.scored
         # log p = logit - largest + log p(likeliest). A probability is 0 long before its logit reaches the bound:
         # the clamp only keeps 0 * -inf from becoming NaN.
-        # In place: what a piece is asked for last may use up its logits.
+        # In place: what a chunk is asked for last may use up its logits.
         centred = values.sub_(values.amax(dim=-1, keepdim=True)).clamp_(min=-1e4)
         return (centred.mul_(probabilities).sum(dim=-1) + probabilities.amax(dim=-1).log()).clamp(max=0)
 

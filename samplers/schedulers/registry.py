@@ -18,7 +18,7 @@ Registered = TypeVar("Registered", bound="type[UnmaskingScheduler]")
 ENTRY_POINT_GROUP = "parallelbench.schedulers"
 
 _PREFIX = ".scheduling_"
-#: Modules whose classes are to be derived from; they are no methods.
+#: Modules whose classes are only derived from; they are not methods.
 _BASES = (".scheduling_utils", ".scheduling_quota")
 #: Short name → class name of the schedulers here; the class lives in `scheduling_<short name>`.
 BUILT_IN = {
@@ -55,8 +55,8 @@ def register_scheduler(name: str) -> Callable[[Registered], Registered]:
         class LuckyScheduler(UnmaskingScheduler): ...
 
     Raises:
-        ValueError: the name is taken by another class, or is no identifier in lower case.
-        TypeError: what is decorated is no `UnmaskingScheduler`.
+        ValueError: the name is taken by another class, or is not an identifier in lower case.
+        TypeError: what is decorated is not an `UnmaskingScheduler`.
     """
     if not (isinstance(name, str) and name.isidentifier() and name == name.lower()):
         raise ValueError(f"scheduler name {name!r} should be an identifier in lower case, such as 'my_method'")
@@ -83,7 +83,7 @@ def scheduler_class(name: str) -> type[UnmaskingScheduler]:
 
     Raises:
         ValueError: no scheduler is called so (the message lists those that are), or it cannot be imported.
-        TypeError: what was found is no `UnmaskingScheduler`.
+        TypeError: what was found is not an `UnmaskingScheduler`.
     """
     if ":" in name:
         return _import_class(name)

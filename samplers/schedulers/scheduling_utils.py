@@ -269,7 +269,7 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
                 prompt; they stay as they are.
             token_discounts: token id → factor in [0, 1], one number or (batch,), by which the confidence of that token
                 is multiplied wherever it is proposed; see `DiscountedProposal`.
-            shadow_output: (batch, window, vocab) logits at the shadow tokens, where `model_output` is no `ModelView`.
+            shadow_output: (batch, window, vocab) logits at the shadow tokens; not with a `ModelView` as `model_output`.
             return_dict: False returns the fields of the output as a tuple.
 
         Returns:

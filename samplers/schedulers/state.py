@@ -42,7 +42,7 @@ class SampleState:
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._values:
             known = ", ".join([*self._initial, *self._initial_positions, *self._per_token])
-            raise KeyError(f"nothing is remembered as {name!r}; _new_state() names {known}")
+            raise KeyError(f"the state has no {name!r}; _new_state() defines {known}")
         return self._values[name]
 
     def __setitem__(self, name: str, value: Tensor) -> None:

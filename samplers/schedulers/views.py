@@ -32,7 +32,7 @@ class Wants:
         """Indices of the layers whose attention is wanted, of a model that has `num_layers`.
 
         Raises:
-            ValueError: the model has no such layer, or the share is none.
+            ValueError: the model has no such layer, or the share lies outside (0, 1].
         """
         wanted = self.attentions
         if isinstance(wanted, tuple):
@@ -44,7 +44,7 @@ class Wants:
         return tuple(range(num_layers - math.ceil(wanted * num_layers), num_layers))
 
 
-#: What a scheduler wants that says nothing.
+#: What a scheduler wants by default.
 JUST_LOGITS = Wants()
 #: A greedy proposal and its scores at the masked positions are all that is read.
 PROPOSAL_ALONE = Wants(logits=False)
@@ -52,7 +52,7 @@ PROPOSAL_ALONE = Wants(logits=False)
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """One look at the model: what it says of a window. A field that the scheduler does not want may be None.
+    """What one look at the model gives for a window. A field that the scheduler does not want may be None.
 
     Attributes:
         logits: (batch, window, vocab), any float dtype, aligned with the tokens; None where `proposal` stands in.
@@ -70,7 +70,7 @@ class ModelView:
 
     @property
     def model_output(self) -> Tensor | ModelView:
-        """What a scheduler's `step` is handed: the logits where there is nothing else, so that it may know no views."""
+        """What a scheduler's `step` is handed: the logits where there is nothing else, for schedulers without views."""
         alone = self.shadow_logits is None and self.attentions is None and self.proposal is None
         return self.logits if alone and self.logits is not None else self
 

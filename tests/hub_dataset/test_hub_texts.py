@@ -178,7 +178,7 @@ def test_check_accepts_the_public_sets_and_finds_their_grammar(environment, lang
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"HF_ENDPOINT": UNREACHABLE}, "cannot be had from the Hub: [Errno 111] Connection refused"),
+        ({"HF_ENDPOINT": UNREACHABLE}, "cannot be loaded from the Hub: [Errno 111] Connection refused"),
         ({"PARALLELBENCH_LANGUAGETOOL_URL": ""}, "no grammar checker: start a LanguageTool server"),
         ({"PARALLELBENCH_LANGUAGETOOL_URL": UNREACHABLE}, "no LanguageTool server answers"),
     ],

@@ -62,7 +62,7 @@ def test_dialogues_are_read_in_order(tmp_path):
         ("- {sentence: A b., paraphrases: C.}", "entry 1.paraphrases: 'C.' is not a list of texts"),
         ("- {sentence: A b., paraphrases: []}", "entry 1.paraphrases: [] is not a list"),
         ("- {sentence: A b., paraphrases: [C., null]}", "entry 1.paraphrases: None is not a text"),
-        ("- {sentence: A b., paraphrases: [a B.]}", "entry 1: 'a B.' is the text itself, and no answer"),
+        ("- {sentence: A b., paraphrases: [a B.]}", "entry 1: 'a B.' is the text itself"),
         ("- &e {sentence: A b., paraphrases: [C.]}\n- *e", "entry 2: 'A b.' is given twice"),
     ],
 )

@@ -31,8 +31,8 @@ def test_set_on_the_hub_is_read_with_a_fixed_revision(yaml_file, revision):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("none.yaml", "'none.yaml' is no file beside it"),
-        ("", "'' is no file"),
+        ("none.yaml", "'none.yaml' is not a file beside it"),
+        ("", "'' is not a file"),
         (3, "3 is neither a file nor a set on the Hub"),
         ([], "[] is neither"),
         ({"repository": "a/b", "split": "test"}, ".revision: is missing"),

@@ -110,5 +110,5 @@ def test_broken_logits_are_named_for_it_too() -> None:
 def test_what_it_cannot_do_is_refused() -> None:
     with pytest.raises(ValueError, match="BlockRefinementScheduler draws from one generator for the batch"):
         generate(TOY, PROMPT, scheduler=BlockRefinementScheduler(), generator=[row_generator(0), row_generator(1)])
-    with pytest.raises(ValueError, match="BlockRefinementScheduler knows no discount of end tokens"):
+    with pytest.raises(ValueError, match=r"BlockRefinementScheduler .*discount"):
         generate(TOY, PROMPT, scheduler=BlockRefinementScheduler(), eos_handling="discount", eos_token_id=3)

@@ -1,7 +1,7 @@
 """Measures loading and decoding on one GPU: `python tests/speed/model_speed_gpu.py [--directory DIR]`.
 
 Two checkpoints with random weights in full size are written to DIR, loaded as published ones are, and removed again:
-LLaDA-8B (full attention) and SDAR-8B (block-causal, with kept keys and values). Printed are load time, peak memory of
+LLaDA-8B (full attention) and SDAR-8B (block-causal, with a KV cache). Printed are load time, peak memory of
 host and device, and tokens per second at batch 1, 4 and 16 (prompt 128, 64 new tokens, confidence), eager and compiled.
 The baseline, from the same run, is the bare network: the same calls that decoding made, one after the other, without
 scheduler and loop. `ratio` is decoding over baseline; the aim is 1.05. `--tiny --device cpu` shows that all of it runs.

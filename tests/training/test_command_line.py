@@ -102,7 +102,7 @@ def test_without_a_tokenizer_no_training_begins(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
     (tmp_path / "tokenizer.json").write_text("{")
     output = _call("train", "--model", tmp_path, "--out", tmp_path / "run", "--steps", "2", "--device", "cpu", code=2)
-    assert "is no tokenizer" in output
+    assert "is not a tokenizer" in output
 
 
 def test_steps_alone_are_enough_for_a_short_run(directory: Path, tmp_path: Path, monkeypatch) -> None:

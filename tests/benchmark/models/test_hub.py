@@ -284,8 +284,8 @@ def test_a_published_checkpoint_may_need_an_option_that_the_user_can_overrule(
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
-        ("enable_thinking=no", "no is no JSON"),
-        ("enable_thinking=NaN", "NaN is no JSON"),
+        ("enable_thinking=no", "no is not JSON"),
+        ("enable_thinking=NaN", "NaN is not JSON"),
         ("enable_thinking", "write NAME=VALUE"),
         ("enable_thoughts=false", "the chat template of thinking does not know it"),
         ("add_generation_prompt=false", "not for a user to set"),
@@ -353,7 +353,7 @@ def test_a_broken_model_is_refused_before_a_sound_one_is_run(elsewhere: Path, re
 def test_a_tokenizer_of_another_model_is_one_line(elsewhere: Path) -> None:
     save_reference(elsewhere / "model")
     save_tokenizer(elsewhere / "model", vocabulary=600)
-    assert_one_line(call("run", "--model", "model", *SMALL), "they do not belong together")
+    assert_one_line(call("run", "--model", "model", *SMALL), "they do not fit together")
 
 
 def test_a_prompt_longer_than_the_context_is_one_line(elsewhere: Path) -> None:

@@ -199,7 +199,7 @@ def test_settings_that_could_not_be_read_back_are_refused(store: RunStore, wrong
         (json.dumps(MINIMAL | {"models": ["other"]}), "not both among its models and schedulers"),
         (json.dumps(MINIMAL | {"models": [{}]}), "model {}"),
         (json.dumps(MINIMAL | {"models": ["ideal", "ideal"]}), "'ideal' twice"),
-        (json.dumps(MINIMAL | {"groups": ["random"]}), "'random' is no group"),
+        (json.dumps(MINIMAL | {"groups": ["random"]}), "'random' is not a group"),
         (json.dumps(MINIMAL | {"groups": [GROUP | {"tasks": [3]}]}), "expected lists of names"),
         (json.dumps(MINIMAL | {"groups": [GROUP | {"methods": ["random(k=)"]}]}), "cannot read 'k='"),
         (

@@ -155,7 +155,7 @@ def test_more_rows_than_texts_is_one_line_with_file_key_and_value(mine):
     [
         ("shots: 0", "shots: 1, example_min_length: 2, example_max_length: 2", "tasks.mine.shots: 1 is not 0"),
         (", source: mine.yaml", "", "tasks.mine.source: is missing; the task type paraphrase needs it"),
-        ("source: mine.yaml", "source: other.yaml", "tasks.mine.source: 'other.yaml' is no file beside it"),
+        ("source: mine.yaml", "source: other.yaml", "tasks.mine.source: 'other.yaml' is not a file beside it"),
         (
             "source: mine.yaml",
             "source: mine.yaml, vocabulary: rich",

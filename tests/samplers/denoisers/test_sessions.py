@@ -1,4 +1,4 @@
-"""Kept keys and values: exact sessions give what a model without memory gives, approximate ones what is recorded."""
+"""The KV cache: exact sessions give what a model without memory gives, approximate ones what is recorded."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -102,7 +102,7 @@ def test_unknown_rope_type_is_refused_by_name(tmp_path: Path, key: str) -> None:
         ("llada2", "partial_rotary_factor", 1.5, "at most 1"),
         ("llada_moe", "moe_layer_freq", 1, "a list with an entry per layer"),
         ("dream", "mask_token_id", 64, "the vocabulary has 64 tokens"),
-        ("dream", "mask_token_id", "<mask>", "it should be the number of a token"),
+        ("dream", "mask_token_id", "<mask>", "should be a token id"),
         ("dream", "torch_dtype", 16, "is not a floating dtype"),
         ("dream", "model_type", ["Dream"], "neither a masked language model"),
     ],

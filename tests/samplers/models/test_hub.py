@@ -67,7 +67,7 @@ def test_model_by_name_is_pinned_to_its_commit(hub: LoopbackHub, tmp_path: Path)
     # From now on the cache will do.
     offline = load(hub, tmp_path, ("ada/tiny-sdar", "v1"), ("ada/other", None), HF_HUB_OFFLINE="1")
     assert offline[0].split() == tagged
-    assert offline[1].startswith("ValueError: 'ada/other' is no directory and not in the Hub's cache, and http")
+    assert offline[1].startswith("ValueError: 'ada/other' is neither a directory nor in the Hub's cache, and http")
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_wrong_names_are_one_line_each(hub: LoopbackHub, tmp_path: Path) -> None
 @pytest.mark.slow
 def test_hub_that_cannot_be_reached_is_one_line(hub: LoopbackHub, tmp_path: Path) -> None:
     (printed,) = load(hub, tmp_path, ("ada/tiny-sdar", None), HF_ENDPOINT="http://127.0.0.1:9")
-    assert printed.startswith("ValueError: 'ada/tiny-sdar' is no directory and not in the Hub's cache")
+    assert printed.startswith("ValueError: 'ada/tiny-sdar' is neither a directory nor in the Hub's cache")
     assert printed.endswith("http://127.0.0.1:9 cannot be reached")
 
 

@@ -41,7 +41,7 @@ class Noisy(PaddedDenoiser):
 @pytest.mark.parametrize("model", [ToyDenoiser(), Ignoring(), Ignoring().double()])
 def test_mask_that_is_swallowed_is_found_out(model: Any) -> None:
     for _ in range(2):
-        with pytest.raises(ValueError, match=r"padding changes what .* says of a row") as error:
+        with pytest.raises(ValueError, match=r"padding changes the logits") as error:
             generate(model, IDS, scheduler=ConfidenceScheduler(), attention_mask=PADDED, max_new_tokens=2)
         assert "\n" not in str(error.value)
     generate(model, IDS, scheduler=ConfidenceScheduler(), max_new_tokens=2)
@@ -59,7 +59,7 @@ def test_rounding_and_dropout_are_no_padding(dtype: torch.dtype) -> None:
 
 
 def test_a_model_that_never_says_the_same_twice_is_refused() -> None:
-    with pytest.raises(ValueError, match="something else each time"):
+    with pytest.raises(ValueError, match="differ from call to call"):
         denoiser_for(Noisy(noise=3.0)).window_logits(IDS, PADDED, 4, 6)
 
 

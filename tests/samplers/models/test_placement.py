@@ -1,5 +1,6 @@
 """Where `device_map` puts the parts of a model; what it takes to run there is shown on two GPUs, in `tests/gpu`."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,12 @@ def test_accelerate_brings_the_logits_back_to_the_token_ids() -> None:
     moved = send_to_device(DenoiserOutput(torch.zeros(1, 2, 3), cache), torch.device("meta"))
     assert moved.logits.device.type == "meta"
     assert moved.past_key_values is cache
+
+
+def test_several_devices_without_accelerate_say_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_checkpoint(tmp_path, TINY_CONFIGS["dream"])
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(ValueError, match=r"device_map='auto' needs accelerate .*pip install"):
+        models.load(tmp_path, device_map="auto")
