@@ -305,6 +305,7 @@ def _save(path: Path, title: str, head: Any, foot: Any, frames: list[Frame]) -> 
 @shared.max_new_tokens
 @shared.temperature
 @shared.seed
+@shared.debug
 @shared.dtype
 @click.option("--device", help="cpu, cuda, cuda:1 ...; by default a GPU if there is one.")
 @click.option("--revision", callback=shared.not_blank, help="Branch, tag or commit on the Hub.")

@@ -174,6 +174,7 @@ class TaskModel:
         device: where prompts have to be.
         stop_token_ids: what ends an answer; empty: the tokenizer's end token alone.
         chat_options: what the chat template is told beside the messages.
+        mask_token_id: of the model, where it does not name it itself.
     """
 
     model: Any
@@ -181,6 +182,7 @@ class TaskModel:
     device: Any = "cpu"
     stop_token_ids: tuple[int, ...] = ()
     chat_options: Mapping[str, Any] = field(default_factory=dict)
+    mask_token_id: int | None = None
 
 
 class LogitsModel(BenchmarkModel, Protocol):
