@@ -1,8 +1,8 @@
 """Runs models, schedulers and tasks together: theory, results and reports.
 
-    import benchmark
+import benchmark
 
-    table = benchmark.run(model=model, tokenizer=tokenizer, tasks="waiting_line_copy", methods="confidence", samples=20)
+table = benchmark.run(model=model, tokenizer=tokenizer, tasks="waiting_line_copy", methods="confidence", samples=20)
 """
 
 from typing import TYPE_CHECKING, Any

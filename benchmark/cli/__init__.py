@@ -24,7 +24,7 @@ _MODULES = {"list": "listing"}
 
 
 class LazyCommands(OneLineErrors):
-    """Commands that are imported when they are called; errors in code of the user's own are one line with their place."""
+    """Commands that are imported when called; errors in code of the user's own are one line with their place."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -32,15 +32,16 @@ class LazyCommands(OneLineErrors):
         except (click.ClickException, click.exceptions.Exit, click.exceptions.Abort):
             raise
         except Exception as error:
-            from benchmark.protocol.user_code import place_of_error
+            from benchmark.protocol.user_code import UserCodeError, place_of_error
 
             if context.meta.get(DEBUG):
                 traceback.print_exception(error)
             place = place_of_error(error)
-            if place is None:
+            if place is None and not isinstance(error, UserCodeError):
                 raise
             message = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            raise click.ClickException(f"{place}: {message} (--debug shows the traceback)") from error
+            line = message if place is None else f"{place}: {message}"
+            raise click.ClickException(f"{line} (--debug shows the traceback)") from error
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)

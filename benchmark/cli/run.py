@@ -214,9 +214,7 @@ def _chosen_grid(options: RunOptions) -> Grid:
     )
 
 
-def _load_models(
-    names: list[str], options: ModelOptions, own: Mapping[str, BenchmarkModel]
-) -> list[BenchmarkModel]:
+def _load_models(names: list[str], options: ModelOptions, own: Mapping[str, BenchmarkModel]) -> list[BenchmarkModel]:
     from benchmark.models import HubModel, load_model
 
     loaded = [own[name] if name in own else load_model(name, options) for name in names]

@@ -26,8 +26,8 @@ class IdealModel:
     favour of the first token, always.
 
     Args:
-        borrowed_from: a `HubModel` or `OwnModel` whose tokens answers are written in, so that k tokens per step mean the same for
-            both; None takes words.
+        borrowed_from: a `HubModel` or `OwnModel` whose tokens answers are written in, so that k tokens per step mean
+            the same for both; None takes words.
         greedy: whether to take the likeliest token instead of drawing one, unless the user names a temperature.
     """
 

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from benchmark.protocol.questions import Row
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 # What stands at either end of a tensor tells two trainings apart, and costs little in one of a gigabyte.
 _WEIGHTS_ENDS = 4096
 _DIGITS = 12
+#: Name and options → a model that is in use: a factory may take its time, and the ideal model asks for the same one.
+_alive: WeakValueDictionary[str, OwnModel] = WeakValueDictionary()
 
 
 class OwnModel:
@@ -245,6 +248,9 @@ def load_own(name: str, options: ModelOptions) -> OwnModel:
     from benchmark.protocol.method import read_call
     from benchmark.protocol.user_code import search_here
 
+    key = f"{name} {options}"
+    if (there := _alive.get(key)) is not None:
+        return there
     location, values = read_call(name, "model")
     search_here(location)
     module_name, _, attribute = location.partition(":")
@@ -260,7 +266,9 @@ def load_own(name: str, options: ModelOptions) -> OwnModel:
         inspect.signature(factory).bind(**values)
     except TypeError as error:
         raise ValueError(f"model {name}: {error}; its factory is {attribute}{inspect.signature(factory)}") from None
-    return OwnModel(name, lambda: factory(**values), options, factory=factory)
+    model = OwnModel(name, lambda: factory(**values), options, factory=factory)
+    _alive[key] = model
+    return model
 
 
 def _fingerprint(modules: Sequence[Any]) -> str:

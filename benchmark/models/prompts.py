@@ -78,7 +78,9 @@ def check_tokenizer(tokenizer: Any, name: str) -> None:
         raise ValueError(f"the tokenizer of {name} names no end token, so its answers have no end")
 
 
-def check_lengths(prompts: Sequence[Sequence[int]], new_tokens: int, vocabulary: int | None, context: int | None) -> None:
+def check_lengths(
+    prompts: Sequence[Sequence[int]], new_tokens: int, vocabulary: int | None, context: int | None
+) -> None:
     """Whether the model knows the tokens of these prompts, and prompt and answer fit into its context.
 
     Raises:

@@ -212,8 +212,9 @@ def _is_known(name: str) -> bool:
 def read_call(text: str, what: str = "scheduler") -> tuple[str, dict[str, Any]]:
     """Name and values of `name`, `name:key=value,…` or `name(key=value, …)`; a value may be a list of values.
 
-    The name is that of a scheduler, or `package.module:ClassName`. `what` is what errors call it. Values are what Python reads in them, with `true`,
-    `false` and `none` in any case; whatever else stands there is text, which need not be quoted.
+    The name is that of a scheduler, or `package.module:ClassName`. Values are what Python reads in them, with `true`,
+    `false` and `none` in any case; whatever else stands there is text, which need not be quoted. `what` is what errors
+    call it.
 
     Raises:
         ValueError: the text has another form.

@@ -1,4 +1,4 @@
-"""Code of the user's own that a run names as `package.module:name`: found, told apart by its source, named in errors."""
+"""Code of the user's own that a run names as `package.module:name`: found, told by its source, named in errors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,27 @@ _OURS = ("samplers", "benchmark", "hub_dataset")
 _DIGITS = 12
 #: Top-level name → folder that it lies in, of all modules of the user's own that a run has named.
 _named: dict[str, Path] = {}
+
+
+class UserCodeError(ValueError):
+    """Something failed in code of the user's own, or because of what it returned; the cause is the error itself."""
+
+
+@contextmanager
+def as_user_code(used: bool, where: str) -> Iterator[None]:
+    """Where code of the user's own is `used`, take an error for its own and say `where` it happened.
+
+    Raises:
+        UserCodeError: in place of any error but those that are one line by themselves.
+    """
+    try:
+        yield
+    except (ValueError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        if not used:
+            raise
+        raise UserCodeError(f"{where}: {type(error).__name__}: {error}") from error
 
 
 def search_here(location: str) -> None:
