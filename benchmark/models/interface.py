@@ -135,7 +135,9 @@ class BenchmarkModel(Protocol):
 
     name: str
     has_weights: bool
-    answer_length: int | None
+
+    @property
+    def answer_length(self) -> int | None: ...
 
     @property
     def concurrent(self) -> bool: ...

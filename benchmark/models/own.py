@@ -93,7 +93,8 @@ class OwnModel:
             return model
         if not isinstance(model, torch.nn.Module) or device == "auto":
             raise ValueError(f"--device, --dtype: {self.name} is made by code of your own; say it there")
-        return model.to(device=None if device is None else find_device(device), dtype=dtype and getattr(torch, dtype))
+        wanted_dtype = None if dtype is None else getattr(torch, dtype)
+        return model.to(device=None if device is None else find_device(device), dtype=wanted_dtype)
 
     @cached_property
     def _bare(self) -> Any:
