@@ -89,7 +89,7 @@ def check_lengths(
     longest, last = max(map(len, prompts)), max(map(max, prompts))
     if vocabulary is not None and last >= vocabulary:
         raise ValueError(
-            f"the tokenizer gives token {last} and the model knows {vocabulary}: they do not belong together"
+            f"the tokenizer gives token id {last}, but the model has {vocabulary} tokens: they do not fit together"
         )
     if context is not None and longest + new_tokens > context:
         raise ValueError(
