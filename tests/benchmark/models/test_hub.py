@@ -353,7 +353,7 @@ def test_a_broken_model_is_refused_before_a_sound_one_is_run(elsewhere: Path, re
 def test_a_tokenizer_of_another_model_is_one_line(elsewhere: Path) -> None:
     save_reference(elsewhere / "model")
     save_tokenizer(elsewhere / "model", vocabulary=600)
-    assert_one_line(call("run", "--model", "model", *SMALL), "they do not belong together")
+    assert_one_line(call("run", "--model", "model", *SMALL), "they do not fit together")
 
 
 def test_a_prompt_longer_than_the_context_is_one_line(elsewhere: Path) -> None:
