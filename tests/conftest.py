@@ -5,6 +5,8 @@ import os
 # Workers run side by side; operations of theirs that start threads of their own only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,3 +27,16 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, leave out the plots, which take longer than a small run."""
     monkeypatch.setattr("benchmark.cli.run.show_report", lambda directory: None)
+
+
+@pytest.fixture
+def own_modules(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory with the modules of `own_code`, importable from nowhere else."""
+    import own_code
+
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr("benchmark.protocol.user_code._named", {})
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    own_code.write_modules(elsewhere)
+    yield elsewhere
+    own_code.forget_modules()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from importlib import import_module
+from typing import Any
 
 import click
 
+from benchmark.cli.options import DEBUG, debug
 from hub_dataset.commands import OneLineErrors
 
 #: Command → what the list of commands says of it. The module of that name has it, under the name `command`.
@@ -21,7 +24,24 @@ _MODULES = {"list": "listing"}
 
 
 class LazyCommands(OneLineErrors):
-    """Commands that are imported when they are called."""
+    """Commands that are imported when called; errors in code of the user's own are one line with their place."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (click.ClickException, click.exceptions.Exit, click.exceptions.Abort):
+            raise
+        except Exception as error:
+            from benchmark.protocol.user_code import UserCodeError, place_of_error
+
+            if context.meta.get(DEBUG):
+                traceback.print_exception(error)
+            place = place_of_error(error)
+            if place is None and not isinstance(error, UserCodeError):
+                raise
+            message = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            line = message if place is None else f"{place}: {message}"
+            raise click.ClickException(f"{line} (--debug shows the traceback)") from error
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -43,6 +63,7 @@ class LazyCommands(OneLineErrors):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="parallelbench")
+@debug
 @click.pass_context
 def main(context: click.Context) -> None:
     """Measures how much quality a diffusion LLM loses when it decodes several tokens per step.

@@ -70,6 +70,17 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+#: Where the commands keep whether tracebacks are wanted, in `click.Context.meta`.
+DEBUG = "benchmark.cli.debug"
+
+
+def _keep_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    context.meta[DEBUG] = value or context.meta.get(DEBUG, False)
+
+
+debug = click.option(
+    "--debug", is_flag=True, expose_value=False, is_eager=True, callback=_keep_debug, help="Show tracebacks of errors."
+)
 chat_option = click.option(
     "--chat-option",
     "chat_options",

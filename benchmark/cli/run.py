@@ -19,6 +19,8 @@ from benchmark.protocol.settings import RunSettings, package_version, settings_g
 from benchmark.store.runs import LOCK, PLOTS, SAMPLES, SETTINGS, SUMMARIES, RunStore
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from benchmark.models import BenchmarkModel, ModelOptions
     from benchmark.protocol.grids import Grid
 
@@ -64,7 +66,8 @@ class RunOptions:
     "--model",
     "models",
     multiple=True,
-    help="ideal, reference, a directory, or owner/name[@revision] on the Hub; repeatable.",
+    help="ideal, reference, a directory, owner/name[@revision] on the Hub, or package.module:factory, which returns a "
+    "model and a tokenizer of your own; repeatable.",
 )
 @click.option(
     "--task", "tasks", multiple=True, help="Task, a pattern such as 'waiting_line_*', or a group of tasks; repeatable."
@@ -83,6 +86,7 @@ class RunOptions:
 @shared.max_new_tokens
 @shared.temperature
 @shared.seed
+@shared.debug
 @click.option(
     "--batch-size",
     callback=shared.batch_size,
@@ -124,6 +128,25 @@ def run_benchmark(options: RunOptions) -> None:
     """Run what is not on disk yet, then print and write the report.
 
     Raises:
+        ValueError: see `run_into_store`.
+    """
+    if options.dry_run:
+        from benchmark.cli.dry_run import show_dry_run
+
+        show_dry_run(_chosen_grid(options))
+        return
+    show_report(run_into_store(options, shared.console()).directory)
+
+
+def run_into_store(options: RunOptions, console: Console, own: Mapping[str, BenchmarkModel] | None = None) -> RunStore:
+    """Run what is not on disk yet, and tell on `console` how it goes.
+
+    Args:
+        options: what to run.
+        console: of rich.
+        own: models that are there already, by the names that `options` has for them.
+
+    Raises:
         ValueError: something named does not exist, a model cannot do a task, no right answer of a task fits into the
             new tokens though that is not allowed, or the directory holds another run or is in use. Nothing is written
             then.
@@ -132,14 +155,9 @@ def run_benchmark(options: RunOptions) -> None:
     from benchmark.protocol.grids import expand_grid
 
     grid = _chosen_grid(options)
-    if options.dry_run:
-        from benchmark.cli.dry_run import show_dry_run
-
-        show_dry_run(grid)
-        return
     keep_freed_memory()
     names = dict.fromkeys(name for group in grid.groups if not group.needs for name in group.models or grid.models)
-    loaded = {model.name: model for model in _load_models(list(names), options.for_models)}
+    loaded = {model.name: model for model in _load_models(list(names), options.for_models, own or {})}
     parts = expand_grid(grid, lambda name: loaded[name].answer_length if name in loaded else None)
     groups = tuple(part.group for part in parts if not part.needs)
     tasks = list(dict.fromkeys(task for group in groups for task in group.tasks))
@@ -158,9 +176,9 @@ def run_benchmark(options: RunOptions) -> None:
         limits = _check_models(list(loaded.values()), rows, settings, options.allow_unanswerable)
     for part in parts:
         if part.needs:
-            click.echo(f"{part.runs} runs of {', '.join(part.group.models)} are left out: they need {part.needs}")
+            _say(console, f"{part.runs} runs of {', '.join(part.group.models)} are left out: they need {part.needs}")
     if not options.models and not options.grid and not reference.is_here():
-        click.echo(f"the reference model is not here (no weights in {reference.DIRECTORY}); running the ideal model")
+        _say(console, f"the reference model is not here (no weights in {reference.DIRECTORY}); running the ideal model")
     with store.lock():
         # Once more: another process may have begun a run since.
         if _holds_run(store, settings, options.fresh):
@@ -170,8 +188,12 @@ def run_benchmark(options: RunOptions) -> None:
                 store.clear()
             told = {"new_tokens": _new_tokens(settings, loaded, rows), "versions": _versions(), **limits, "devices": {}}
             store.write_settings({**settings.as_dict(), **told})
-        _run_missing(store, settings, rows, list(loaded.values()), options.batch_size)
-    show_report(store.directory)
+        _run_missing(store, settings, rows, list(loaded.values()), options.batch_size, console)
+    return store
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, soft_wrap=True, markup=False)
 
 
 def _chosen_grid(options: RunOptions) -> Grid:
@@ -192,10 +214,10 @@ def _chosen_grid(options: RunOptions) -> Grid:
     )
 
 
-def _load_models(names: list[str], options: ModelOptions) -> list[BenchmarkModel]:
+def _load_models(names: list[str], options: ModelOptions, own: Mapping[str, BenchmarkModel]) -> list[BenchmarkModel]:
     from benchmark.models import HubModel, load_model
 
-    loaded = [load_model(name, options) for name in names]
+    loaded = [own[name] if name in own else load_model(name, options) for name in names]
     on_the_hub = any(isinstance(model, HubModel) and model.on_the_hub for model in loaded)
     if options.revision is not None and not on_the_hub:
         raise ValueError(f"--revision {options.revision}: none of the models comes from the Hub, so none has revisions")
@@ -314,7 +336,10 @@ def _facts(settings: dict[str, Any]) -> dict[str, Any]:
     }
     for entry in settings["models"]:
         record = {} if isinstance(entry, str) else entry
-        facts |= {f"{key} of {record['name']}": value for key, value in record.items() if key != "name"}
+        for key, value in record.items():
+            # Of several sources the one that changed is named.
+            several = {f"{key} {part}": of_part for part, of_part in value.items()} if key == "source" else {key: value}
+            facts |= {f"{part} of {record['name']}": of_part for part, of_part in several.items() if part != "name"}
     facts |= {f"new tokens of {task}": group.new_tokens for group in groups for task in group.tasks}
     return facts | {key: settings.get(key) for key in ("samples", "seed", "temperature", "data", "parallelbench")}
 
@@ -339,18 +364,18 @@ def _run_missing(
     rows: dict[str, list[Row]],
     models: list[BenchmarkModel],
     batch_size: int | None,
+    console: Console,
 ) -> None:
     from benchmark.engine.runner import Runner
     from benchmark.loggers.terminal import shown_progress
 
     runner = Runner(settings, store, rows, models, batch_size=batch_size)
     jobs, finished = runner.jobs()
-    console = shared.console()
     before = sum(finished.values())
     total = before + sum(len(job.pending) for job in jobs)
-    console.print(f"run directory: {store.directory}", soft_wrap=True, markup=False)
+    _say(console, f"run directory: {store.directory}")
     for line in store.read_settings().get("notices", ()):
-        console.print(line, soft_wrap=True, markup=False)
+        _say(console, line)
     if not jobs:
         console.print(f"all {total} settings are on disk")
         return

@@ -126,8 +126,9 @@ def decode(
         ValueError: there is no such model, it cannot do this task, or it tells no steps.
     """
     from benchmark.engine.worker import LogitsWorker, worker_for
-    from benchmark.models import load_model
+    from benchmark.models import OwnModel, load_model
     from benchmark.models.interface import AnswerOptions
+    from benchmark.protocol.user_code import as_user_code
 
     model = load_model(model_name, options)
     worker = worker_for(model)
@@ -138,8 +139,9 @@ def decode(
     decoder = worker.decoder(
         [row], AnswerOptions(max_new_tokens=length, temperature=temperature, seed=seed, batch_size=1)
     )
-    for step in decoder.steps(method):
-        yield frame_of(step, decoder.prepared.tokenizer)
+    with as_user_code(isinstance(model, OwnModel) or ":" in method.name, f"{model.name} under {method}"):
+        for step in decoder.steps(method):
+            yield frame_of(step, decoder.prepared.tokenizer)
 
 
 def frame_of(step: Any, tokenizer: Any) -> Frame:
@@ -305,6 +307,7 @@ def _save(path: Path, title: str, head: Any, foot: Any, frames: list[Frame]) -> 
 @shared.max_new_tokens
 @shared.temperature
 @shared.seed
+@shared.debug
 @shared.dtype
 @click.option("--device", help="cpu, cuda, cuda:1 ...; by default a GPU if there is one.")
 @click.option("--revision", callback=shared.not_blank, help="Branch, tag or commit on the Hub.")

@@ -10,10 +10,12 @@ from typing import Protocol
 from benchmark.engine.scoring import Scorer
 from benchmark.engine.threads import run_side_by_side, termination_interrupts
 from benchmark.engine.worker import worker_for
+from benchmark.models import OwnModel
 from benchmark.models.interface import Answered, AnswerOptions, BenchmarkModel, Sample
 from benchmark.protocol.method import Method
 from benchmark.protocol.questions import Row
 from benchmark.protocol.settings import RunSettings
+from benchmark.protocol.user_code import as_user_code
 from benchmark.store.runs import RunStore
 
 
@@ -137,6 +139,11 @@ class Runner:
             self.scorer.prepare(references)
 
     def _run_job(self, job: Job, progress: Progress) -> None:
+        used = isinstance(job.model, OwnModel) or any(":" in method.name for method in job.pending)
+        with as_user_code(used, f"{job.model.name} on {job.task}"):
+            self._answer(job, progress)
+
+    def _answer(self, job: Job, progress: Progress) -> None:
         def notice(line: str) -> None:
             with self._reporting:
                 progress.notice(line)

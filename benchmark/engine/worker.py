@@ -150,7 +150,7 @@ class TaskDecoder:
             self._driven,
             input_ids,
             attention_mask=attention_mask,
-            mask_token_id=self.prepared.model.mask_token_id,
+            mask_token_id=self.prepared.mask_token_id,
             scheduler=method.build(temperature),
             max_new_tokens=options.max_new_tokens,
             block_length=method.decoded_block_length,
@@ -179,7 +179,9 @@ class TaskDecoder:
 
     def _batch(self, start: int, stop: int) -> tuple[Any, Any]:
         if (start, stop) not in self._padded:
-            pad = self.prepared.tokenizer.pad_token_id
+            tokenizer = self.prepared.tokenizer
+            # What stands there is masked, so that any token will do where the tokenizer has none for it.
+            pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
             input_ids, attention_mask = pad_left(self._prompts[start:stop], pad)
             device = self.prepared.device
             self._padded[start, stop] = input_ids.to(device), attention_mask.to(device)

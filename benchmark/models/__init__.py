@@ -8,8 +8,18 @@ from . import ideal, reference
 from .hub import HubModel
 from .ideal import IdealModel
 from .interface import BenchmarkModel, ModelOptions, TaskModel
+from .own import OwnModel, is_own, load_own
 
-__all__ = ["BenchmarkModel", "HubModel", "IdealModel", "ModelOptions", "TaskModel", "default_models", "load_model"]
+__all__ = [
+    "BenchmarkModel",
+    "HubModel",
+    "IdealModel",
+    "ModelOptions",
+    "OwnModel",
+    "TaskModel",
+    "default_models",
+    "load_model",
+]
 
 IDEAL, IDEAL_GREEDY = ideal.NAME, ideal.GREEDY
 
@@ -19,8 +29,8 @@ def load_model(name: str, options: ModelOptions | None = None) -> BenchmarkModel
 
     Args:
         name: `ideal`; `ideal:NAME`, the ideal model in the tokens of another; `ideal-greedy` and `ideal-greedy:NAME`,
-            the same run greedily; `reference`, the model that ships with the project; a directory; or `owner/name` on
-            the Hub, with `@revision` if need be.
+            the same run greedily; `reference`, the model that ships with the project; a directory; `owner/name` on
+            the Hub, with `@revision` if need be; or `package.module:factory`, with options as in `factory(size=2)`.
         options: of models with weights.
 
     Raises:
@@ -38,13 +48,16 @@ def default_models() -> list[str]:
     return [f"{IDEAL}:{reference.NAME}", reference.NAME] if reference.is_here() else [IDEAL]
 
 
-def _with_weights(name: str, options: ModelOptions) -> HubModel:
+def _with_weights(name: str, options: ModelOptions) -> HubModel | OwnModel:
+    if is_own(name) and not Path(name).exists():
+        return load_own(name, options)
     if name == reference.NAME and not Path(name).is_dir():
         if not reference.is_here():
             raise ValueError(f"the reference model is not here: there are no weights in {reference.DIRECTORY}")
         return HubModel(str(reference.DIRECTORY), options, name=name, answer_length=reference.ANSWER_LENGTH)
     if "/" not in name and not Path(name).expanduser().exists():
         raise ValueError(
-            f"unknown model {name!r}; write {IDEAL}, {reference.NAME}, a directory, or owner/name as on the Hub"
+            f"unknown model {name!r}; write {IDEAL}, {reference.NAME}, a directory, owner/name as on the Hub, "
+            "or package.module:factory"
         )
     return HubModel(name, options)

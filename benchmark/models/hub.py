@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 from .interface import ModelOptions, TaskModel
 from .memory import automatic_batch_size, is_out_of_memory
 
-# Names under which configs keep the longest sequence that a model was made for.
-_CONTEXT_KEYS = ("max_position_embeddings", "max_sequence_length", "n_positions")
-_VOCABULARY_KEYS = ("embedding_size", "vocab_size")
+#: Names under which configs keep the longest sequence that a model was made for.
+CONTEXT_KEYS = ("max_position_embeddings", "max_sequence_length", "n_positions")
+VOCABULARY_KEYS = ("embedding_size", "vocab_size")
 _DTYPES = ("float32", "bfloat16", "float16")
 # Bytes of weights up to which operations are too small to be shared among cores.
 _SMALL = 100_000_000
@@ -60,7 +60,7 @@ class HubModel:
         if config is None:
             raise ValueError(f"{source!r} has no config.json, so it holds no model")
         self._config: dict[str, Any] = config
-        self.device = _device(options.device)
+        self.device = find_device(options.device)
         self.dtype = _dtype(options.dtype, config, self.device)
         self.answer_length: int | None = config.get("answer_length", answer_length)
         if not isinstance(self.answer_length, int | None) or (self.answer_length or 1) < 1:
@@ -76,13 +76,11 @@ class HubModel:
         Raises:
             ValueError: it has none, or none with a chat template and an end token.
         """
+        from benchmark.models.prompts import check_tokenizer
         from samplers.models import load_tokenizer
 
         tokenizer = load_tokenizer(self._source.name, revision=self._source.revision)
-        if not tokenizer.chat_template:
-            raise ValueError(f"the tokenizer of {self.name} has no chat template, so questions cannot be put to it")
-        if tokenizer.eos_token_id is None:
-            raise ValueError(f"the tokenizer of {self.name} names no end token, so its answers have no end")
+        check_tokenizer(tokenizer, self.name)
         return tokenizer
 
     @cached_property
@@ -128,22 +126,11 @@ class HubModel:
 
     def check_task(self, rows: Sequence[Row], max_new_tokens: int) -> None:
         """Refuse prompts that do not fit into the context, and weights that cannot be built."""
-        from benchmark.models.prompts import tokenize_prompts
+        from benchmark.models.prompts import check_lengths, tokenize_prompts
 
-        context = self._number(_CONTEXT_KEYS)
         self._check_files()
         prompts = tokenize_prompts(self.tokenizer, rows, self.chat_options)
-        longest, last = max(map(len, prompts)), max(map(max, prompts))
-        vocabulary = self._number(_VOCABULARY_KEYS)
-        if vocabulary is not None and last >= vocabulary:
-            raise ValueError(
-                f"the tokenizer gives token id {last}, but the model has {vocabulary} tokens: they do not fit together"
-            )
-        if context is not None and longest + max_new_tokens > context:
-            raise ValueError(
-                f"the longest prompt takes {longest} tokens, with {max_new_tokens} new ones "
-                f"{longest + max_new_tokens}; the model's context is {context} tokens"
-            )
+        check_lengths(prompts, max_new_tokens, self._number(VOCABULARY_KEYS), self._number(CONTEXT_KEYS))
 
     def token_counter(self) -> CountTokens:
         """Counts as its tokenizer does, without special tokens."""
@@ -262,7 +249,8 @@ def _split_revision(source: str) -> tuple[str, str | None]:
     return location, revision
 
 
-def _device(wanted: str | None) -> str:
+def find_device(wanted: str | None) -> str:
+    """The device of this name, or the default; raises `ValueError` if torch has none here."""
     import torch
 
     if wanted is None:

@@ -26,8 +26,8 @@ class IdealModel:
     favour of the first token, always.
 
     Args:
-        borrowed_from: a `HubModel` whose tokens answers are written in, so that k tokens per step mean the same for
-            both; None takes words.
+        borrowed_from: a `HubModel` or `OwnModel` whose tokens answers are written in, so that k tokens per step mean
+            the same for both; None takes words.
         greedy: whether to take the likeliest token instead of drawing one, unless the user names a temperature.
     """
 
@@ -46,7 +46,7 @@ class IdealModel:
         """With tokens of its own the ideal model is that of the installed version."""
         if self._lender is None:
             return {}
-        kept = ("revision", "answer_length")
+        kept = ("revision", "source", "answer_length")
         return {key: value for key, value in self._lender.record().items() if key in kept}
 
     def check_task(self, rows: Sequence[Row], max_new_tokens: int) -> str | None:

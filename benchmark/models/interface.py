@@ -135,7 +135,9 @@ class BenchmarkModel(Protocol):
 
     name: str
     has_weights: bool
-    answer_length: int | None
+
+    @property
+    def answer_length(self) -> int | None: ...
 
     @property
     def concurrent(self) -> bool: ...
@@ -174,6 +176,7 @@ class TaskModel:
         device: where prompts have to be.
         stop_token_ids: what ends an answer; empty: the tokenizer's end token alone.
         chat_options: what the chat template is told beside the messages.
+        mask_token_id: of the model, where it does not name it itself.
     """
 
     model: Any
@@ -181,6 +184,7 @@ class TaskModel:
     device: Any = "cpu"
     stop_token_ids: tuple[int, ...] = ()
     chat_options: Mapping[str, Any] = field(default_factory=dict)
+    mask_token_id: int | None = None
 
 
 class LogitsModel(BenchmarkModel, Protocol):

@@ -77,7 +77,7 @@ def _measured(prepared: TaskModel, prompt_length: int, max_new_tokens: int) -> d
             prepared.model,
             prompt,
             attention_mask=mask,
-            mask_token_id=prepared.model.mask_token_id,
+            mask_token_id=prepared.mask_token_id,
             scheduler=ConfidenceScheduler(k=max_new_tokens),
             max_new_tokens=max_new_tokens,
         )

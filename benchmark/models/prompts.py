@@ -64,3 +64,35 @@ def cut_answer(tokenizer: Any, tokens: list[int], stop_token_ids: Sequence[int] 
     """The tokens before the first one that ends an answer."""
     stops = set(stop_token_ids) or {tokenizer.eos_token_id}
     return tokens[: next((place for place, token in enumerate(tokens) if token in stops), len(tokens))]
+
+
+def check_tokenizer(tokenizer: Any, name: str) -> None:
+    """Whether questions can be put to the model called `name` with its tokenizer, and its answers end.
+
+    Raises:
+        ValueError: the tokenizer has no chat template, or no end token.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        raise ValueError(f"the tokenizer of {name} has no chat template, so questions cannot be put to it")
+    if tokenizer.eos_token_id is None:
+        raise ValueError(f"the tokenizer of {name} names no end token, so its answers have no end")
+
+
+def check_lengths(
+    prompts: Sequence[Sequence[int]], new_tokens: int, vocabulary: int | None, context: int | None
+) -> None:
+    """Whether the model knows the tokens of these prompts, and prompt and answer fit into its context.
+
+    Raises:
+        ValueError: they do not. A number that nobody knows (None) is not checked.
+    """
+    longest, last = max(map(len, prompts)), max(map(max, prompts))
+    if vocabulary is not None and last >= vocabulary:
+        raise ValueError(
+            f"the tokenizer gives token id {last}, but the model has {vocabulary} tokens: they do not fit together"
+        )
+    if context is not None and longest + new_tokens > context:
+        raise ValueError(
+            f"the longest prompt takes {longest} tokens, with {new_tokens} new ones "
+            f"{longest + new_tokens}; the model's context is {context} tokens"
+        )

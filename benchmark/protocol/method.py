@@ -12,6 +12,8 @@ from functools import cache, total_ordering
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from benchmark.protocol.user_code import search_here
+
 if TYPE_CHECKING:
     from samplers import UnmaskingScheduler
 
@@ -188,16 +190,12 @@ def find_class(name: str) -> type[UnmaskingScheduler]:
     Raises:
         ValueError: there is none.
     """
-    import os
-    import sys
-
     from samplers import scheduler_class, scheduler_names
 
     if ":" not in name and not _is_known(name):
         raise ValueError(f"unknown scheduler {name!r}; known are {', '.join(scheduler_names())}")
-    # An installed command does not look where it is called from. Last, so that nothing installed is shadowed.
-    if ":" in name and os.getcwd() not in sys.path:  # noqa: PTH109
-        sys.path.append(os.getcwd())  # noqa: PTH109
+    if ":" in name:
+        search_here(name)
     try:
         return scheduler_class(name)
     except TypeError as error:
@@ -211,11 +209,12 @@ def _is_known(name: str) -> bool:
     return name in built_in_scheduler_names() or name in scheduler_names()
 
 
-def read_call(text: str) -> tuple[str, dict[str, Any]]:
+def read_call(text: str, what: str = "scheduler") -> tuple[str, dict[str, Any]]:
     """Name and values of `name`, `name:key=value,…` or `name(key=value, …)`; a value may be a list of values.
 
     The name is that of a scheduler, or `package.module:ClassName`. Values are what Python reads in them, with `true`,
-    `false` and `none` in any case; whatever else stands there is text, which need not be quoted.
+    `false` and `none` in any case; whatever else stands there is text, which need not be quoted. `what` is what errors
+    call it.
 
     Raises:
         ValueError: the text has another form.
@@ -236,25 +235,25 @@ def read_call(text: str) -> tuple[str, dict[str, Any]]:
         parts = [parts[0].replace("-", "_")]
     words = [word for part in parts for word in part.split(".")]
     if closing != ")" or len(parts) > 2 or not all(word.isidentifier() for word in words):
-        raise ValueError(f"cannot read scheduler {text!r}; {_HOW_TO_WRITE}")
-    return ":".join(parts), _read_values(inside, text)
+        raise ValueError(f"cannot read {what} {text!r}; {_HOW_TO_WRITE}")
+    return ":".join(parts), _read_values(inside, text, what)
 
 
-def _read_values(inside: str, text: str) -> dict[str, Any]:
+def _read_values(inside: str, text: str, what: str = "scheduler") -> dict[str, Any]:
     source = f"_({inside})"
     try:
         call = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         call = None
     if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)) or call.args:
-        raise ValueError(f"cannot read {inside.strip()!r} in scheduler {text!r}; {_HOW_TO_WRITE}")
+        raise ValueError(f"cannot read {inside.strip()!r} in {what} {text!r}; {_HOW_TO_WRITE}")
     values: dict[str, Any] = {}
     for keyword in call.keywords:
         if keyword.arg is None or keyword.arg in values:
-            raise ValueError(f"scheduler {text!r} gives {keyword.arg or '**'!r} twice; give each parameter once")
+            raise ValueError(f"{what} {text!r} gives {keyword.arg or '**'!r} twice; give each parameter once")
         values[keyword.arg] = _value(keyword.value, source)
         if values[keyword.arg] == []:
-            raise ValueError(f"scheduler {text!r} gives {keyword.arg!r} an empty list; give at least one value")
+            raise ValueError(f"{what} {text!r} gives {keyword.arg!r} an empty list; give at least one value")
     return values
 
 

@@ -54,6 +54,8 @@ RUNNABLE = [page for page in PAGES if name_of(page) not in AFTER_INSTALL and any
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
 def test_blocks_of_the_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    # A page may write a module and import it, as a script that lies there does.
+    monkeypatch.syspath_prepend(tmp_path)
     run([block for block in blocks_of(page) if block.runs])
 
 

@@ -114,7 +114,7 @@ def test_every_option_of_run_says_what_it_does() -> None:
     assert {option.name for option in options} == {
         *("models", "tasks", "schedulers", "samples", "block_length", "max_new_tokens", "temperature"),
         *("seed", "batch_size", "output", "fresh", "full", "dtype", "device", "revision", "compiled"),
-        *("grid", "dry_run", "allow_unanswerable", "chat_options"),
+        *("grid", "dry_run", "allow_unanswerable", "chat_options", "debug"),
     }
     assert all(option.help for option in options)
 

@@ -1,0 +1,85 @@
+"""Code of the user's own: told from ours and from what is installed, by its source, and named in errors."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from own_code import line_of, write_modules
+from support import call
+
+from benchmark.models import IdealModel
+from benchmark.protocol.user_code import is_users_file, place_of_error, search_here, sources
+
+RUN = ["run", "--model", "ideal", "--task", "waiting_line_copy", "--samples", "2", "--output", "out"]
+
+
+def test_ours_and_what_is_installed_is_not_the_users(tmp_path: Path) -> None:
+    own = tmp_path / "rule.py"
+    own.touch()
+    assert is_users_file(str(own))
+    assert not any(
+        map(is_users_file, [json.__file__, click.__file__, sys.modules[IdealModel.__module__].__file__ or ""])
+    )
+    assert not is_users_file("<stdin>")
+
+
+def test_sources_are_those_of_the_users_modules_once_each() -> None:
+    found = sources(test_sources_are_those_of_the_users_modules_once_each, json.JSONDecoder, IdealModel, click.Group)
+    assert len(found) == 1
+    assert all(len(value) == 12 for value in found.values())
+
+
+@pytest.mark.parametrize("debug", [("--debug", "run"), ("run", "--debug")], ids=["before", "behind"])
+def test_an_error_in_a_scheduler_is_one_line_and_the_traceback_with_debug(
+    debug: tuple[str, str], own_modules: Path
+) -> None:
+    arguments = [*RUN, "--scheduler", "own_rule:Forgetful(k=1)"]
+    expected = (
+        f"own_rule.py, line {line_of('own_rule', 'forgotten')}: ideal on waiting_line_copy: KeyError: 'forgotten'"
+    )
+    plain = call(*arguments)
+    assert plain.exit_code == 2
+    assert plain.stderr == f"Error: {expected} (--debug shows the traceback)\n"
+    shown = call(*debug, *arguments[1:])
+    assert shown.exit_code == 2
+    assert "Traceback" in shown.stderr
+    assert shown.stderr.endswith(plain.stderr)
+    watched = call("watch", "--task", "waiting_line_copy", "--scheduler", "own_rule:Forgetful(k=1)")
+    assert (watched.exit_code, watched.stderr.count("\n")) == (2, 1)
+    assert "own_rule.py, line" in watched.stderr
+
+
+def test_what_a_constructor_refuses_has_its_place(own_modules: Path) -> None:
+    result = call(*RUN, "--scheduler", "own_rule:Choosy(low=2,k=1)")
+    assert result.exit_code == 2
+    assert f"own_rule.py, line {line_of('own_rule', 'at most 1')}: " in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("text", "line"), [("x = 1\nx y\n", 2), ("\n\nmissing\n", 3)], ids=["syntax", "name"])
+def test_a_module_that_cannot_be_imported_is_one_line_with_its_place(text: str, line: int, own_modules: Path) -> None:
+    write_modules(own_modules, own_rule=text)
+    result = call(*RUN, "--scheduler", "own_rule:Forgetful")
+    assert result.exit_code == 2
+    assert f"own_rule.py, line {line}: " in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_error_in_a_helper_of_a_named_module_is_placed_in_the_helper(own_modules: Path) -> None:
+    write_modules(
+        own_modules,
+        own_network="def help():\n    return 1 / 0\n",
+        own_rule="import own_network\n\nown_network.help()\n",
+    )
+    result = call(*RUN, "--scheduler", "own_rule:Forgetful")
+    assert "own_network.py, line 2: ZeroDivisionError" in result.stderr
+
+
+def test_errors_of_ours_have_no_place(own_modules: Path) -> None:
+    search_here("own_rule:Forgetful")
+    with pytest.raises(ValueError, match="Expecting") as failure:
+        json.loads("{")
+    assert place_of_error(failure.value) is None
+    assert "Traceback" not in call(*RUN, "--seed", "x").stderr
