@@ -46,7 +46,7 @@ def test_lenient_list(reading, text, items):
 def test_lenient_list_is_the_rule_spelled_as_regular_expressions(reading, text):
     body = re.fullmatch(r"(?:.*\[)?([^\[\]]*)(?:\][^\[]*)?", text, re.DOTALL)[1]
     items = [item for item in re.split(",", body) if re.search(r"\S", item)]
-    assert reading.read_list(text) == [re.sub(r'^[ "]+|[ "]+$', "", item) for item in items]
+    assert reading.read_list(text) == [re.sub(r'^[ "]+|[ "]+\Z', "", item) for item in items]
 
 
 def test_lenient_list_keeps_whitespace_other_than_spaces(reading):
