@@ -158,16 +158,22 @@ def test_methods_that_share_the_prompts_decode_what_each_decodes_alone(
     assert decode(made, method) == decode(decoder(prepared, 7, model=reference), method)
 
 
-def test_the_prompts_are_encoded_once_for_all_settings(reference: HubModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared = reference.for_task(ROWS, 32)
+def lengths_of_passes(model: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Filled, as the model is called, with the number of tokens in each forward pass."""
     lengths: list[int] = []
-    forward = prepared.model.forward
+    forward = model.forward
 
     def counted(input_ids: torch.Tensor, **options: Any) -> Any:
         lengths.append(input_ids.shape[1])
         return forward(input_ids, **options)
 
-    monkeypatch.setattr(prepared.model, "forward", counted)
+    monkeypatch.setattr(model, "forward", counted)
+    return lengths
+
+
+def test_the_prompts_are_encoded_once_for_all_settings(reference: HubModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = reference.for_task(ROWS, 32)
+    lengths = lengths_of_passes(prepared.model, monkeypatch)
     made = decoder(prepared, 7, model=reference)
     decode(made, _confidence(16))
     decode(made, _confidence(8))
@@ -182,14 +188,7 @@ def test_a_callback_that_changes_tokens_makes_shared_prompts_be_encoded_anew(
     reference: HubModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared = reference.for_task(ROWS, 32)
-    lengths: list[int] = []
-    forward = prepared.model.forward
-
-    def counted(input_ids: torch.Tensor, **options: Any) -> Any:
-        lengths.append(input_ids.shape[1])
-        return forward(input_ids, **options)
-
-    monkeypatch.setattr(prepared.model, "forward", counted)
+    lengths = lengths_of_passes(prepared.model, monkeypatch)
     input_ids, attention_mask = pad_left(tokenize_prompts(prepared.tokenizer, ROWS), prepared.tokenizer.pad_token_id)
     generate(
         PromptSharingDenoiser(prepared.model),
