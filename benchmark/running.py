@@ -13,7 +13,7 @@ from benchmark.protocol.method import Method
 if TYPE_CHECKING:
     import pandas
 
-    from benchmark.cli.run import RunOptions
+    from benchmark.cli.run_options import RunOptions
 
 
 def run(
@@ -38,7 +38,7 @@ def run(
         tokenizer: one of transformers, with a chat template and an end token; for a named model None.
         name: how results name a model that is given as an object; None: the name of its class.
         tasks: names, patterns or groups; none: the default suite.
-        methods: as `--scheduler` takes them, or records; none: those of the published protocol.
+        methods: as `--scheduler` takes them, or records (`Method`); none: those of the published protocol.
         samples: only the first so many questions of each task; None: all.
         output: directory of the run, which gets the report and its plots too; None: one that is removed afterwards.
         progress: whether to print what the command line prints while it runs.
@@ -52,7 +52,7 @@ def run(
         ValueError: something named does not exist, a model cannot do a task, or `output` holds another run.
         TypeError: there is no such option.
     """
-    from benchmark.cli.run import RunOptions
+    from benchmark.cli.run_options import RunOptions
 
     if isinstance(model, str) == (tokenizer is not None):
         raise ValueError(
@@ -60,6 +60,8 @@ def run(
             if isinstance(model, str)
             else f"a {type(model).__name__} as model needs a tokenizer, with a chat template"
         )
+    if samples is not None and samples < 1:
+        raise ValueError(f"samples is {samples}; it should be at least 1, or None for all questions")
     label = model if isinstance(model, str) else name or type(model).__name__
     asked = RunOptions(
         models=(label,),
@@ -74,7 +76,7 @@ def run(
     from dataclasses import replace
 
     with tempfile.TemporaryDirectory(prefix="parallelbench-") as directory:
-        return _run(replace(asked, output=Path(directory)), label, model, tokenizer, progress, keep=False)
+        return _run(replace(asked, output=Path(directory) / "run"), label, model, tokenizer, progress, keep=False)
 
 
 def _run(
@@ -96,9 +98,18 @@ def _run(
     except click.exceptions.Abort:
         raise KeyboardInterrupt from None
     # Plots take longer than a small run, and nobody sees those of a directory that goes away.
-    summary = write_report(store.directory).summary if keep else summarise(store)
+    summary = write_report(store.directory, published=asked.published).summary if keep else summarise(store)
     return pandas.read_csv(io.StringIO(summary_csv(summary)))
 
 
 def _several(given: str | Method | Iterable[str | Method]) -> tuple[str, ...]:
-    return (str(given),) if isinstance(given, str | Method) else tuple(map(str, given))
+    several = [given] if isinstance(given, str | Method) or not isinstance(given, Iterable) else list(given)
+    for one in several:
+        if not isinstance(one, str | Method):
+            name = one.__name__ if isinstance(one, type) else type(one).__name__
+            what = f"the class {name}" if isinstance(one, type) else f"an object of class {name}"
+            raise ValueError(
+                f"methods has {what}; write what makes it, as --scheduler takes it, such as "
+                f"'my_module:{name}(k=2)': its source tells whether samples are still its own"
+            )
+    return tuple(map(str, several))

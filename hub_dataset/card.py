@@ -72,11 +72,7 @@ def withheld(task: TaskConfig) -> str | None:
 
 
 def front_matter(written: Written) -> str:
-    """The YAML at the head of a card, between its two lines of dashes.
-
-    Version and digest enter every config's entry because the local cache of `datasets` looks at them and not at the
-    files: without them, changed rows would be served stale.
-    """
+    """The YAML at the head of a card, between its two lines of dashes."""
     import yaml
 
     tasks = [task for task, _ in written]
@@ -87,17 +83,23 @@ def front_matter(written: Written) -> str:
         "task_categories": ["text-generation"],
         "tags": ["diffusion-language-models", "parallel-decoding", "benchmark"],
         "size_categories": [_size_category(sum(result.count for _, result in written))],
-        "configs": [
-            {
-                "config_name": task.name,
-                "version": DATA_VERSION,
-                "description": f"sha256:{result.digest}",
-                "data_files": [{"split": split, "path": path} for split, path in result.files.items()],
-            }
-            for task, result in written
-        ],
+        "configs": [config_entry(task.name, result.digest, result.files) for task, result in written],
     }
     return f"---\n{TITLE}\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=120)}---\n"
+
+
+def config_entry(name: str, digest: str, files: Mapping[str, str]) -> dict[str, Any]:
+    """A config in the YAML of a card, with its files by split.
+
+    Version and digest enter because the local cache of `datasets` looks at them and not at the files: without them,
+    changed rows would be served stale.
+    """
+    return {
+        "config_name": name,
+        "version": DATA_VERSION,
+        "description": f"sha256:{digest}",
+        "data_files": [{"split": split, "path": path} for split, path in files.items()],
+    }
 
 
 def configs_of_card(text: str) -> list[str]:

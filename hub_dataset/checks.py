@@ -79,8 +79,8 @@ def problems_of_config(
     Rebuilds `test`, compares it with `recorded` (None for custom tasks, of which nothing is recorded), checks it and a
     sample of `train` and `validation`; with `score` every answer of `test` must be right by its own reference. Answers
     of open text tasks have no such score, but must not repeat the text. With a `grammar` checker, sentences must be
-    grammatical. A config from a public set may have no checksum yet. Raises UnavailableError for what cannot be built
-    here.
+    grammatical. A config from a public dataset may have no checksum yet. Raises UnavailableError for what cannot be
+    built here.
     """
     task = task_info(config)
     test = build_rows(task)

@@ -48,12 +48,17 @@ def task_info(config: str | TaskConfig) -> TaskConfig:
     if isinstance(config, TaskConfig):
         return config
     configs = _all_configs(TASKS)
-    name = config.replace("/", "_").replace("-", "_")
+    name = underscored(config)
     if name not in configs:
         near = nearest(name, configs)
         hint = f"did you mean {near!r}?" if near else "`python generate_tasks.py list` shows all of them"
         raise ValueError(f"unknown task {config!r}; {hint}")
     return configs[name]
+
+
+def underscored(name: str) -> str:
+    """A name of a config as it is written in YAML: `waiting_line/copy` and `waiting-line-copy` mean the same."""
+    return name.replace("/", "_").replace("-", "_")
 
 
 @cache

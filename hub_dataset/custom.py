@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .configs import TaskConfig, config_names
+from .configs import TaskConfig, config_names, underscored
 from .group_files import read_group
+from .yaml_files import nearest
 
 CATEGORY = "custom"
 
@@ -31,11 +32,9 @@ def select_tasks(tasks: dict[str, TaskConfig], path: Path, names: list[str]) -> 
 
     Names are read as `task_info` reads them. Raises ValueError for a name that is not in the file.
     """
-    from .yaml_files import nearest
-
     chosen: dict[str, TaskConfig] = {}
     for given in names or list(tasks):
-        name = given.replace("/", "_").replace("-", "_")
+        name = underscored(given)
         if name not in tasks:
             near = nearest(name, tasks)
             hint = f"did you mean {near!r}?" if near else f"it has {', '.join(tasks)}"

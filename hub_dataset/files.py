@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
@@ -16,6 +17,8 @@ from .task_config import TaskConfig
 
 # Format → the ending of its files.
 FORMATS = {"jsonl": "jsonl", "parquet": "parquet", "sft": "jsonl"}
+# (file, rows, update of the digest) → rows written
+Writer = Callable[[Path, Iterator[Row], Callable[[bytes], None]], int]
 # Rows held in memory at a time, and the size of a Parquet row group.
 BATCH = 10_000
 
@@ -36,7 +39,7 @@ def write_config(job: Job, on_file: Callable[[str, str, int], None] | None = Non
     """Writes `<config>/<split>.<ending>` for every split; `on_file(config, split, rows)` is called after each."""
     config = job.task.name
     (job.folder / config).mkdir()
-    write_rows = {"jsonl": _write_jsonl, "parquet": _write_parquet, "sft": _write_sft}[job.file_format]
+    write_rows = WRITERS[job.file_format]
     files: dict[str, str] = {}
     counts: dict[str, int] = {}
     digest = sha256()
@@ -54,23 +57,15 @@ def write_config(job: Job, on_file: Callable[[str, str, int], None] | None = Non
     return WrittenConfig(files, counts, digest.hexdigest(), first_rows[0])
 
 
-def _write_jsonl(path: Path, rows: Iterator[Row], update: Callable[[bytes], None]) -> int:
+def _write_jsonl(
+    path: Path, rows: Iterator[Row], update: Callable[[bytes], None], line_of: Callable[[Row], str] | None = None
+) -> int:
     count = 0
     with path.open("wb") as file:
         for row in rows:
-            line = canonical_line(row).encode() + b"\n"
-            file.write(line)
-            update(line)
-            count += 1
-    return count
-
-
-def _write_sft(path: Path, rows: Iterator[Row], update: Callable[[bytes], None]) -> int:
-    count = 0
-    with path.open("wb") as file:
-        for row in rows:
-            file.write(sft_line(row).encode() + b"\n")
-            update(canonical_line(row).encode() + b"\n")
+            canonical = canonical_line(row).encode() + b"\n"
+            file.write(canonical if line_of is None else line_of(row).encode() + b"\n")
+            update(canonical)
             count += 1
     return count
 
@@ -99,3 +94,10 @@ def _write_parquet(path: Path, rows: Iterator[Row], update: Callable[[bytes], No
         if writer is not None:
             writer.close()
     return count
+
+
+WRITERS: dict[str, Writer] = {
+    "jsonl": _write_jsonl,
+    "parquet": _write_parquet,
+    "sft": partial(_write_jsonl, line_of=sft_line),
+}

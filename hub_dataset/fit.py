@@ -9,14 +9,12 @@ from statistics import fmean
 from typing import Any
 
 from .configs import TaskConfig, task_info
-from .generators import TASK_TYPES
+from .generators import TEXT_SCORERS
 from .generators.lists import format_list
 from .rows import Row, build_rows
 
 # Texts → how many tokens each takes, without special ones.
 CountTokens = Callable[[Sequence[str]], Sequence[int]]
-
-_TEXT_SCORERS = frozenset(kind.scorer for kind in TASK_TYPES.values() if kind.is_text)
 
 
 def token_counter(name_or_path: str) -> CountTokens:
@@ -129,7 +127,7 @@ def fit_of_config(config: str | TaskConfig, count_tokens: CountTokens) -> tuple[
 def _shortest_answer(row: Row, length: int, count_tokens: CountTokens) -> int:
     """Tokens of the shortest right answer, given those of the column `answer`; 0 of texts, which may be short."""
     reference = json.loads(row["reference"])
-    if reference["scorer"] in _TEXT_SCORERS:
+    if reference["scorer"] in TEXT_SCORERS:
         return 0
     others = [format_list(items) for items in _other_lists(reference)]
     return min([length, *count_tokens(others)]) if others else length

@@ -204,7 +204,7 @@ def _config_name(path: Path, group: Mapping[str, Any], task: str, settings: Mapp
         raise ValueError(f"{path.name}: config_name: {template!r} is not a template with {{task}}")
     name = template.replace("{task}", task).replace("{length}", str(settings["min_length"]))
     if not name.isascii() or not name.replace("_", "").isalnum() or name != name.lower():
-        raise ValueError(f"{path.name}: config_name: {name!r} has other signs than a-z, 0-9 and _")
+        raise ValueError(f"{path.name}: config_name: {name!r} has characters other than a-z, 0-9 and _")
     return name
 
 
@@ -213,7 +213,7 @@ def _check_value(path: Path, where: str, key: str, value: Any) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or value < _NUMBERS[key]:
             raise ValueError(f"{path.name}: {where}: {value!r} is not a whole number of at least {_NUMBERS[key]}")
     elif key in _TEXTS and (not isinstance(value, str) or not value.strip()):
-        raise ValueError(f"{path.name}: {where}: {value!r} is not a text")
+        raise ValueError(f"{path.name}: {where}: {value!r} is blank or not a string")
 
 
 def _check_placeholders(path: Path, where: str, prompt: str, wanted: frozenset[str]) -> None:

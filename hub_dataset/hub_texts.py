@@ -1,4 +1,4 @@
-"""Takes texts with their answers from public sets on the Hub, through `datasets`."""
+"""Takes texts with their answers from public datasets on the Hub, through `datasets`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from .text_files import Text
-from .text_sources import HubSet
+from .text_sources import HubDataset
 from .unavailable import UnavailableError
 
 TIMEOUT_SECONDS = 10
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class HubTexts:
-    """The rows of a set as texts, read one at a time.
+    """The rows of a dataset as texts, read one at a time.
 
     `read(row)` makes a text of a row, or None where the row does not have the form that it should have.
     """
@@ -34,21 +34,21 @@ class HubTexts:
         return self.read(self.rows[index])
 
 
-def hub_paraphrases(source: HubSet) -> HubTexts:
-    """A set with the columns `text` and `paraphrases`, the latter a Python list written into a string.
+def hub_paraphrases(source: HubDataset) -> HubTexts:
+    """A dataset with the columns `text` and `paraphrases`, the latter a Python list written into a string.
 
-    Raises UnavailableError where the set cannot be had.
+    Raises UnavailableError where the dataset cannot be had.
     """
     return HubTexts(_load(source, ("text", "paraphrases")), _read_paraphrases)
 
 
-def hub_dialogues(source: HubSet) -> HubTexts:
-    """A set with the columns `dialogue` and `summary`. Raises UnavailableError where the set cannot be had."""
+def hub_dialogues(source: HubDataset) -> HubTexts:
+    """A dataset with the columns `dialogue` and `summary`. Raises UnavailableError where the dataset cannot be had."""
     return HubTexts(_load(source, ("dialogue", "summary")), _read_dialogue)
 
 
 @cache
-def _load(source: HubSet, columns: Sequence[str]) -> Any:
+def _load(source: HubDataset, columns: Sequence[str]) -> Any:
     import datasets
     from huggingface_hub import HfApi
     from huggingface_hub.errors import OfflineModeIsEnabled
@@ -59,7 +59,7 @@ def _load(source: HubSet, columns: Sequence[str]) -> Any:
         with suppress(OfflineModeIsEnabled):  # then the cache may have it
             # Asked first, because `load_dataset` goes on trying for half a minute where there is no network.
             HfApi().dataset_info(source.repository, revision=source.revision, timeout=TIMEOUT_SECONDS)
-        # Not streamed: rows are drawn from anywhere in the set, and it is small enough to be kept in the cache.
+        # Not streamed: rows are drawn from anywhere in the dataset, and it is small enough to be kept in the cache.
         rows = datasets.load_dataset(source.repository, split=source.split, revision=source.revision)
     except Exception as error:  # the clients let through whatever the HTTP library below them raises
         # `datasets` wraps what went wrong with a file into a message that does not say it.

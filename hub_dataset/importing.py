@@ -1,6 +1,6 @@
 """Imports the original ParallelBench data: every row in its order, in our schema, as configs `original_…`.
 
-That data carries no licence, so none of it ships here: users name their own copy, or the set on the Hub.
+That data carries no licence, so none of it ships here: users name their own copy, or the dataset on the Hub.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from .card import TITLE
+from .card import TITLE, config_entry
 from .checks import Scorer
 from .importing_rows import TEXT_SCORERS, convert_row
 from .importing_sources import SourceTask, find_tasks
 from .rows import Row, canonical_line
-from .version import DATA_VERSION
 from .writing import refuse_foreign, replacing
 
 # Of a long list of rows that are not understood, so many are named.
@@ -46,7 +44,7 @@ def import_original(
     score: Scorer | None = None,
     skip_unknown: bool = False,
 ) -> Imported:
-    """Writes the original data in `source` (a folder or a Hub set) to the dataset directory `output`.
+    """Writes the original data in `source` (a folder or a Hub dataset) to the dataset directory `output`.
 
     `score` is the metric (`checks.load_scorer`): the answer of every row, text apart, must be right by its own
     reference. Raises UnknownRowsError where a row or task is not understood, unless `skip_unknown` leaves it out;
@@ -139,16 +137,7 @@ def _write(folder: Path, config: str, rows: Sequence[Row]) -> str:
 def _card(source: str, rows: dict[str, list[Row]], digests: dict[str, str]) -> str:
     import yaml
 
-    # Version and digest keep the cache of `datasets` from serving an earlier import.
-    configs: list[dict[str, Any]] = [
-        {
-            "config_name": config,
-            "version": DATA_VERSION,
-            "description": f"sha256:{digest}",
-            "data_files": [{"split": "test", "path": f"{config}/test.jsonl"}],
-        }
-        for config, digest in digests.items()
-    ]
+    configs = [config_entry(config, digest, {"test": f"{config}/test.jsonl"}) for config, digest in digests.items()]
     header = yaml.safe_dump({"language": ["en"], "configs": configs}, sort_keys=False, allow_unicode=True, width=120)
     table = "\n".join(f"| `{config}` | {len(members)} |" for config, members in rows.items())
     body = _BODY.replace("<<source>>", source).replace("<<table>>", table)

@@ -98,7 +98,7 @@ def convert_row(task: OriginalTask, content: Any, number: int) -> Row:
         label = _decoded(row.get("label"))
         output_format = row.get("output_prefix")
     if output_format is not None and not isinstance(output_format, str):
-        raise ValueError(f"the output format is {_shown(output_format)}, not a text")
+        raise ValueError(f"the output format is {_shown(output_format)}, not a string")
     answer, scoring = _answer_and_scoring(task.scorer, label)
     metadata = row.get("metadata")
     return {
@@ -139,7 +139,7 @@ def _fill(task: OriginalTask, values: Mapping[str, Any]) -> str:
         if field is not None:
             value = values.get(field)
             if not isinstance(value, str | int) or isinstance(value, bool):
-                raise ValueError(f"input.{field} is {_shown(value)}, but the prompt wants a text or a number there")
+                raise ValueError(f"input.{field} is {_shown(value)}, but the prompt wants a string or a number there")
             parts.append(str(value))
     # Some templates spell their line breaks as a backslash and an n.
     return "".join(parts).replace("\\n", "\n")
@@ -203,7 +203,7 @@ def _first_example(examples: Any) -> str:
         try:
             examples = ast.literal_eval(examples)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
-            raise ValueError(f"answer.examples is {_shown(examples)}, not a list of texts") from None
+            raise ValueError(f"answer.examples is {_shown(examples)}, not a list of strings") from None
     return _strings(examples, "answer.examples")[0]
 
 
@@ -220,13 +220,13 @@ def _length(metadata: Mapping[str, Any], answer: str, scoring: Mapping[str, Any]
 
 def _strings(value: Any, where: str) -> list[str]:
     if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"{where} is {_shown(value)}, not a list of texts")
+        raise ValueError(f"{where} is {_shown(value)}, not a list of strings")
     return value
 
 
 def _typed(value: Any, kind: type, where: str) -> Any:
     if not isinstance(value, kind):
-        names: dict[type, str] = {dict: "an object", list: "a list", str: "a text"}
+        names: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
         found = "missing" if value is None else f"{_shown(value)}, not {names[kind]}"
         raise ValueError(f"{where} is {found}")
     return value

@@ -2,8 +2,8 @@
 
 The first edition keeps one folder a group, with a `task_config.yaml` that holds the prompts, below
 `dataset/parallel_bench/data/output/test`. The later edition is a folder of JSON-lines files named after their tasks
-(the folder that is given, or one in it), or a Hub set with one config a task. Names that begin with an underscore are
-no tasks.
+(the folder that is given, or one in it), or a Hub dataset with one config a task. Names that begin with an underscore
+are no tasks.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .configs import underscored
 from .importing_rows import SCORER_OF_METRIC, OriginalTask, placeholders, scorer_of_name
 from .yaml_files import read_mapping, shorten
 
@@ -40,7 +41,7 @@ class SourceTask:
 
 
 def find_tasks(source: str) -> list[SourceTask]:
-    """All tasks in `source`: a folder, or a Hub set `owner/name`, with `@revision` if wanted.
+    """All tasks in `source`: a folder, or a Hub dataset `owner/name`, with `@revision` if wanted.
 
     Raises ValueError where `source` is neither, cannot be loaded, or holds no tasks.
     """
@@ -52,7 +53,7 @@ def find_tasks(source: str) -> list[SourceTask]:
             raise ValueError(f"{source}: holds no ParallelBench data: neither {layout} nor JSON lines")
         return tasks
     if path.exists() or not HUB_ID.fullmatch(source):
-        raise ValueError(f"{source}: is neither a folder nor a Hub set in the form owner/name")
+        raise ValueError(f"{source}: is neither a folder nor a Hub dataset in the form owner/name")
     return _hub_tasks(source)
 
 
@@ -87,7 +88,7 @@ def _first_edition_task(path: Path, config: dict[str, Any]) -> SourceTask:
         if metric not in SCORER_OF_METRIC:
             raise ValueError(f"metric: {shorten(metric)} is not one of {', '.join(SCORER_OF_METRIC)}")
         if not isinstance(template, str):
-            raise ValueError(f"prompt: {shorten(template)} is not a text")
+            raise ValueError(f"prompt: {shorten(template)} is not a string")
         placeholders(template)
         if count is not None and (not isinstance(count, int) or isinstance(count, bool)):
             raise ValueError(f"icl_example_count: {shorten(count)} is not a whole number")
@@ -123,9 +124,9 @@ def _later_edition_task(where: str, name: str, lines: Callable[[], Iterator[Line
 
 
 def _config_name(edition: str, name: str) -> str:
-    config = f"{edition}_{name}".replace("/", "_").replace("-", "_").lower()
+    config = underscored(f"{edition}_{name}").lower()
     if not re.fullmatch(r"[a-z0-9_]+", config):
-        raise ValueError(f"{name!r} has other signs than letters, digits, - and _")
+        raise ValueError(f"{name!r} has characters other than letters, digits, - and _")
     return config
 
 
@@ -159,7 +160,7 @@ def _hub_tasks(source: str) -> list[SourceTask]:
     name, _, revision = source.partition("@")
     at = revision or None
     if not huggingface_hub.is_offline_mode():
-        # Says at once what is wrong, where `datasets` would try again and again. Offline, its cache may have the set.
+        # Says at once what is wrong, where `datasets` would try again and again. Offline, its cache may have it.
         _from_hub(source, lambda: huggingface_hub.HfApi().dataset_info(name, revision=at))
     configs = _from_hub(source, lambda: datasets.get_dataset_config_names(name, revision=at))
 

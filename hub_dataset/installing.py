@@ -131,7 +131,7 @@ def _load_dataset(
 
     cache = folder / "cache"
     total = 0
-    with _quiet_progress():
+    with quiet_progress():
         for task in tasks:
             source = folder / "source" / task.name / NAME
             count = 0
@@ -198,7 +198,7 @@ def _replace(new: Path, destination: Path) -> None:
 
 
 @contextmanager
-def _quiet_progress() -> Iterator[None]:
+def quiet_progress() -> Iterator[None]:
     """Turns off the progress bars of `datasets`, one per config and split, and on again if they were."""
     import datasets
 

@@ -15,8 +15,8 @@ def read_pool(path: Path, where: str, value: Any) -> tuple[str, ...]:
     """The items of a pool: those of a list, or the lines of the text file that `value` names, beside the YAML file.
 
     `path` is the YAML file and `where` the key, for messages. Blank lines of a text file are left out. Raises
-    ValueError, naming file, key and value, for a file that is not there or no text, and for an item that is not a text,
-    is given twice, or holds a sign that lists are written with.
+    ValueError, naming file, key and value, for a file that is not there or is not text, and for an item that is not a
+    string, is given twice, or holds a character that lists are written with.
     """
     if isinstance(value, str):
         source, items = _read_lines(path, where, value)
@@ -27,10 +27,10 @@ def read_pool(path: Path, where: str, value: Any) -> tuple[str, ...]:
     seen: set[str] = set()
     for item in items:
         if not isinstance(item, str):
-            raise ValueError(f'{source}: {shorten(item)} is not a text; put it in quotes: "{item}"')
+            raise ValueError(f'{source}: {shorten(item)} is not a string; put it in quotes: "{item}"')
         if not item.strip() or item != item.strip():
             raise ValueError(f"{source}: {shorten(item)} is blank or has a space around it")
-        if not item.isprintable() or any(sign in item for sign in RESERVED):
+        if not item.isprintable() or any(character in item for character in RESERVED):
             raise ValueError(
                 f"{source}: {shorten(item)} holds a comma, a double quote, a bracket or a control character"
             )

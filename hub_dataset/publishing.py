@@ -59,7 +59,7 @@ def dataset_upload(
     A config that cannot be built here, or whose rows may not be passed on, is left out; `on_skip(message)` is called
     for it. Raises ValueError for an unknown config or a repository without an owner.
     """
-    _check_name(repo_id)
+    check_name(repo_id)
     dataset = folder / NAME
     tasks = [task_info(config) for config in configs]
     for task in tasks:
@@ -71,7 +71,7 @@ def dataset_upload(
 
 def metric_upload(repo_id: str, metric: Path = METRIC) -> Upload:
     """The upload of a metric's folder. Raises ValueError where it holds none, or for a Space without an owner."""
-    _check_name(repo_id)
+    check_name(repo_id)
     metric_modules(metric)
     return Upload("space", repo_id, _files(metric))
 
@@ -81,7 +81,7 @@ def model_upload(repo_id: str, model: Path = MODEL) -> Upload:
 
     Raises FileNotFoundError where it holds no whole model, ValueError for a repository without an owner.
     """
-    _check_name(repo_id)
+    check_name(repo_id)
     for name in MODEL_FILES:
         if not (model / name).is_file():
             raise FileNotFoundError(f"{model} holds no whole model: {name} is missing")
@@ -90,7 +90,7 @@ def model_upload(repo_id: str, model: Path = MODEL) -> Upload:
 
 def find_owner() -> str:
     """The user of the token at hand. Raises PublishError where there is none, or the Hub cannot be asked."""
-    with _hub("your account") as api:
+    with hub_client("your account") as api:
         return str(api.whoami()["name"])
 
 
@@ -103,7 +103,7 @@ def publish(upload: Upload) -> str:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     where = f"the {upload.repo_type} {upload.repo_id}"
-    with _hub(where) as api:
+    with hub_client(where) as api:
         target: dict[str, Any] = {"repo_id": upload.repo_id, "repo_type": upload.repo_type}
         if not api.repo_exists(**target):
             api.create_repo(**target, space_sdk="gradio" if upload.repo_type == "space" else None, exist_ok=True)
@@ -126,7 +126,8 @@ def publish(upload: Upload) -> str:
         return f"{len(upload.files)} files, tag {upload.tag}"
 
 
-def _check_name(repo_id: str) -> None:
+def check_name(repo_id: str) -> None:
+    """Raises ValueError unless `repo_id` has the form owner/name."""
     if not _REPO_ID.fullmatch(repo_id.replace(UNKNOWN_OWNER, "owner")):
         raise ValueError(f"{repo_id!r} is not the name of a repository; it has the form owner/{NAME}")
 
@@ -149,18 +150,19 @@ def _same_content(upload: Upload, api: HfApi) -> bool:
     there = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
     there.pop(".gitattributes", None)
     return there.keys() == upload.files.keys() and all(
-        path.endswith(".parquet") or _has_content(there[path], file.read_bytes()) for path, file in upload.files.items()
+        path.endswith(".parquet") or has_content(there[path], file.read_bytes()) for path, file in upload.files.items()
     )
 
 
-def _has_content(entry: RepoFile, content: bytes) -> bool:
+def has_content(entry: RepoFile, content: bytes) -> bool:
+    """Whether a file on the Hub has this content, by the hash that the Hub lists."""
     if entry.lfs is not None:  # whose blob is a pointer
         return bool(entry.lfs.sha256 == sha256(content).hexdigest())
     return bool(entry.blob_id == sha1(b"blob %d\0" % len(content) + content).hexdigest())
 
 
 @contextmanager
-def _hub(where: str) -> Iterator[HfApi]:
+def hub_client(where: str) -> Iterator[HfApi]:
     """The Hub's client with the token at hand; its errors become one line each."""
     from huggingface_hub import HfApi, constants, get_token, utils
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled

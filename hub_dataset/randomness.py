@@ -5,7 +5,7 @@ it alone.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import TypeVar
@@ -32,6 +32,11 @@ def stream(*names: str) -> Stream:
 def draw_index(draw: Stream, size: int) -> int:
     """An index in [0, size), one draw."""
     return int(draw() * size)
+
+
+def pick(draw: Stream, items: Sequence[Item]) -> Item:
+    """One of `items`, each as likely as the others, one draw."""
+    return items[int(draw() * len(items))]
 
 
 def shuffled(draw: Stream, items: list[Item]) -> list[Item]:

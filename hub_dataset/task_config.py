@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .randomness import Stream
-from .text_sources import HubSet, TextSource
+from .text_sources import HubDataset, TextSource
 
 CATEGORIES = ("waiting_line", "text_writing", "puzzle", "case_study", "custom")
 SPLITS = ("test", "train", "validation")
@@ -117,6 +117,13 @@ class TaskConfig:
         return SPLITS[:1] if test_only else SPLITS
 
     @property
+    def lengths(self) -> dict[str, int]:
+        """The bounds of lengths by their keys, those of examples only where there are examples."""
+        keys = ["min_length", "max_length"]
+        keys += ["example_min_length", "example_max_length"] if self.shots else []
+        return {key: getattr(self, key) for key in keys}
+
+    @property
     def from_hub(self) -> bool:
-        """Whether the rows come from a public set, which takes a network to build."""
-        return isinstance(self.source, HubSet)
+        """Whether the rows come from a public dataset, which takes a network to build."""
+        return isinstance(self.source, HubDataset)

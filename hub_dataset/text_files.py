@@ -40,7 +40,7 @@ def read_paraphrases(path: Path) -> tuple[Text, ...]:
     for where, entry in _entries(path, "sentence", "paraphrases"):
         paraphrases = entry["paraphrases"]
         if not isinstance(paraphrases, list) or not paraphrases:
-            raise ValueError(f"{path.name}: {where}.paraphrases: {shorten(paraphrases)} is not a list of texts")
+            raise ValueError(f"{path.name}: {where}.paraphrases: {shorten(paraphrases)} is not a list of strings")
         answers = [_text(path, f"{where}.paraphrases", paraphrase) for paraphrase in paraphrases]
         texts.append(_checked(path, where, _text(path, f"{where}.sentence", entry["sentence"]), answers))
     return _distinct(path, texts)
@@ -104,7 +104,7 @@ def _entries(path: Path, *keys: str) -> list[tuple[str, dict[str, Any]]]:
 
 def _text(path: Path, where: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{path.name}: {where}: {shorten(value)} is not a text")
+        raise ValueError(f"{path.name}: {where}: {shorten(value)} is blank or not a string")
     return value.strip()
 
 

@@ -1,4 +1,4 @@
-"""Where the texts of a task come from: a YAML file of this project or the user's, or a public set on the Hub."""
+"""Where the texts of a task come from: a YAML file of this project or the user's, or a public dataset on the Hub."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class TextFile:
 
 
 @dataclass(frozen=True, slots=True)
-class HubSet:
-    """One split of a data set on the Hub at a fixed revision, see `hub_texts`."""
+class HubDataset:
+    """One split of a dataset on the Hub at a fixed revision, see `hub_texts`."""
 
     repository: str
     split: str
@@ -39,7 +39,7 @@ class HubSet:
         return f"{self.repository} ({self.split})"
 
 
-TextSource = TextFile | HubSet
+TextSource = TextFile | HubDataset
 
 
 def read_source(path: Path, where: str, value: Any) -> TextSource:
@@ -55,18 +55,18 @@ def read_source(path: Path, where: str, value: Any) -> TextSource:
                 return TextFile((folder / value).resolve())
         raise ValueError(f"{path.name}: {where}: {value!r} is not a file beside it, nor one of the project's sources")
     if not isinstance(value, dict):
-        raise ValueError(f"{path.name}: {where}: {shorten(value)} is neither a file nor a set on the Hub")
+        raise ValueError(f"{path.name}: {where}: {shorten(value)} is neither a file nor a dataset on the Hub")
     refuse_unknown(path, f"{where}.", value, _HUB_KEYS)
     for key in _HUB_KEYS:
         if key not in value:
             raise ValueError(f"{path.name}: {where}.{key}: is missing")
         if not isinstance(value[key], str) or not value[key]:
-            raise ValueError(f"{path.name}: {where}.{key}: {shorten(value[key])} is not a text")
+            raise ValueError(f"{path.name}: {where}.{key}: {shorten(value[key])} is empty or not a string")
     if not _REPOSITORY.fullmatch(value["repository"]):
         raise ValueError(f"{path.name}: {where}.repository: {value['repository']!r} is not of the form owner/name")
     if not _REVISION.fullmatch(value["revision"]):
         raise ValueError(
-            f"{path.name}: {where}.revision: {value['revision']!r} does not pin the set; "
+            f"{path.name}: {where}.revision: {value['revision']!r} does not pin the dataset; "
             "give a commit hash of 40 digits or a version tag"
         )
-    return HubSet(**value)
+    return HubDataset(**value)

@@ -2,7 +2,7 @@
 
 
 class UnavailableError(ValueError):
-    """Something is missing: a network, a server, a pinned data set, or the split of a task. The message says what.
+    """Something is missing: a network, a server, a pinned dataset, or the split of a task. The message says what.
 
     Building and checking leave out what needs it and go on; whoever asks for that one thing alone sees a ValueError.
     """

@@ -16,6 +16,7 @@ from .card import TITLE, WrittenConfig, card_text, configs_of_card
 from .configs import SPLITS, TaskConfig, config_names, task_info
 from .disk import only_one_process
 from .files import FORMATS, Job, write_config
+from .processes import end_with_parent
 from .rows import iterate_rows
 from .sft import sft_card_text
 from .unavailable import UnavailableError
@@ -127,9 +128,9 @@ def refuse_pattern(path: Path) -> None:
     It puts what it looks for behind the path of a dataset or of its cache and takes the whole for a pattern, so that it
     finds nothing, or also what lies in other folders; what follows `::` it takes for the archive around a file.
     """
-    sign = next((sign for sign in ("*", "?", "[", "::") if sign in str(path)), None)
-    if sign is not None:
-        raise ValueError(f"{path}: `datasets` takes a path with {sign!r} for a pattern; use one without")
+    found = next((part for part in ("*", "?", "[", "::") if part in str(path)), None)
+    if found is not None:
+        raise ValueError(f"{path}: `datasets` takes a path with {found!r} for a pattern; use one without")
 
 
 def refuse_foreign(output: Path) -> None:
@@ -176,7 +177,7 @@ def _run(
     from multiprocessing import get_context
 
     # Spawned, not forked: the caller may hold threads (pyarrow, a progress bar), which a fork would tear.
-    with ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), initializer=end_with_parent) as pool:
         try:
             futures = {pool.submit(_attempt, job): job for job in jobs}
             for future in as_completed(futures):
@@ -196,20 +197,3 @@ def _attempt(job: Job, on_file: Callable[[str, str, int], None] | None = None) -
     except UnavailableError as error:
         shutil.rmtree(job.folder / job.task.name)
         return error
-
-
-def _end_with_parent() -> None:
-    """Ends this process when its parent is killed, which would otherwise leave it waiting for work for ever."""
-    import os
-    import threading
-    from multiprocessing import connection, parent_process
-
-    parent = parent_process()
-    if parent is None:
-        return
-
-    def wait() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()

@@ -14,4 +14,4 @@ _MODULES = stub_exports(__name__)
 __all__ = sorted(_MODULES)
 # A saved pipeline says that its scheduler comes from this package; diffusers takes it for one if it finds the base
 # class of all schedulers there too.
-__getattr__, __dir__ = lazy_exports(__name__, _MODULES, hidden={"SchedulerMixin": ".schedulers.scheduling_utils"})
+__getattr__, __dir__ = lazy_exports(__name__, _MODULES, hidden={"SchedulerMixin": ".schedulers.saving"})

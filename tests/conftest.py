@@ -26,7 +26,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, leave out the plots, which take longer than a small run."""
-    monkeypatch.setattr("benchmark.cli.run.show_report", lambda directory: None)
+    monkeypatch.setattr("benchmark.cli.run.show_report", lambda directory, published: None)
 
 
 @pytest.fixture

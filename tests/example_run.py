@@ -42,7 +42,7 @@ def run_settings(
         "models": list(models),
         "groups": [group.as_dict() for group in groups],
         "schedulers": {name: _described(name) for name in names},
-        "seed": 0,
+        "seeds": [0],
         **more,
     }
 

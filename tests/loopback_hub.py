@@ -97,6 +97,8 @@ class LoopbackHub(ThreadingHTTPServer):
         # File name → bytes after which its first download breaks off; and every (path, range) asked for.
         self.cut_after: dict[str, int] = {}
         self.ranges: list[tuple[str, str]] = []
+        # Name of a repository → what everyone who asks for it is told.
+        self.refusals: dict[str, Refusal] = {}
 
     def environment(self, home: Path, token: str | None = None) -> dict[str, str]:
         """The environment for a client of this Hub and of no other, with its caches and settings in `home`."""
@@ -116,6 +118,8 @@ class LoopbackHub(ThreadingHTTPServer):
         return repository.commits[repository.resolve(revision)]
 
     def repository(self, kind: str, name: str) -> Repository:
+        if name in self.refusals:
+            raise self.refusals[name]
         try:
             return self.repositories[kind, name]
         except KeyError:

@@ -85,11 +85,23 @@ def no_logits():
 
 RULE = """
 from samplers import QuotaScheduler
+from samplers.schedulers.state import SampleState
 
 
 class Forgetful(QuotaScheduler):
     def select(self, step, scores):
         return {}["forgotten"]
+
+
+class Counting(QuotaScheduler):
+    # A memory of its own that does not name what the base classes count.
+
+    def _new_state(self):
+        return SampleState({"seen": 0})
+
+    def select(self, step, scores):
+        self._state["seen"] = self._state["seen"] + 1
+        return super().select(step, scores)
 
 
 class Choosy(QuotaScheduler):

@@ -11,10 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from samplers.models import blocks
+from samplers.models import loading
 from samplers.models.configuration import CheckpointConfig
 from samplers.models.key_table import expected_tensors
-from samplers.models.network import DiffusionLanguageModel
 from samplers.models.registry import family_of
 
 _QWEN = {
@@ -33,6 +32,22 @@ _QWEN = {
 }
 _IDS = {"mask_token_id": 63}
 _EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2}
+_LLAMA = _QWEN | _IDS | {"max_position_embeddings": 64, "attention_bias": False, "mlp_bias": False}
+_LLADA2 = {
+    **_QWEN,
+    **_EXPERTS,
+    "model_type": "llada2_moe",
+    "architectures": ["LLaDA2MoeModelLM"],
+    "moe_intermediate_size": 16,
+    "num_shared_experts": 1,
+    "n_group": 2,
+    "topk_group": 1,
+    "routed_scaling_factor": 2.5,
+    "first_k_dense_replace": 1,
+    "partial_rotary_factor": 0.5,
+    "block_size": 4,
+    **_IDS,
+}
 
 #: A prompt for the tiny models.
 IDS = torch.tensor([[3, 1, 4, 1, 63, 9, 2, 6]])
@@ -71,21 +86,7 @@ TINY_CONFIGS: dict[str, dict[str, Any]] = {
         "bd_size": 8,
         **_IDS,
     },
-    "llada2": {
-        **_QWEN,
-        **_EXPERTS,
-        "model_type": "llada2_moe",
-        "architectures": ["LLaDA2MoeModelLM"],
-        "moe_intermediate_size": 16,
-        "num_shared_experts": 1,
-        "n_group": 2,
-        "topk_group": 1,
-        "routed_scaling_factor": 2.5,
-        "first_k_dense_replace": 1,
-        "partial_rotary_factor": 0.5,
-        "block_size": 4,
-        **_IDS,
-    },
+    "llada2": _LLADA2,
     "llada_moe": {
         **_QWEN,
         **_EXPERTS,
@@ -97,6 +98,90 @@ TINY_CONFIGS: dict[str, dict[str, Any]] = {
         "expert_intermediate_size": 16,
         "moe_layer_freq": [0, 1],
         **_IDS,
+    },
+    "illada": {**_LLAMA, "model_type": "illada", "architectures": ["ILLaDAForCausalLM"], "tie_word_embeddings": True},
+    "dream_reasoner": {
+        **_QWEN,
+        "model_type": "Dream",
+        "architectures": ["DreamForCausalLM"],
+        "head_dim": 10,
+        "block_size": 4,
+        **_IDS,
+    },
+    "sdar_moe": {
+        **_QWEN,
+        **_EXPERTS,
+        "model_type": "sdar_moe",
+        "architectures": ["SDARMoeForCausalLM"],
+        "head_dim": 10,
+        "moe_intermediate_size": 16,
+        "norm_topk_prob": True,
+        "block_size": 4,
+        **_IDS,
+    },
+    "rnd1": {
+        **_QWEN,
+        **_EXPERTS,
+        "model_type": "rnd1",
+        "architectures": ["RND1LM"],
+        "head_dim": 10,
+        "moe_intermediate_size": 16,
+        "norm_topk_prob": True,
+        **_IDS,
+    },
+    "stable_diffcoder": {**_LLAMA, "model_type": "llama", "architectures": ["StableDiffcoderForCausalLM"]},
+    "a2d_qwen3": {
+        **_QWEN,
+        "model_type": "a2d-qwen3",
+        "architectures": ["A2DQwen3LMHeadModel"],
+        "head_dim": 10,
+        "diffusion": "bd3lm",
+        "block_size": 4,
+        **_IDS,
+    },
+    "a2d_qwen2": {
+        **_QWEN,
+        "model_type": "a2d-qwen2",
+        "architectures": ["A2DQwen2LMHeadModel"],
+        "diffusion": "mdlm",
+        **_IDS,
+    },
+    "a2d_llama": {
+        **_LLAMA,
+        "model_type": "a2d-llama",
+        "architectures": ["A2DLlamaLMHeadModel"],
+        "diffusion": "mdlm",
+    },
+    "nemotron_labs_diffusion": {
+        **_QWEN,
+        "model_type": "nemotron_labs_diffusion",
+        "architectures": ["NemotronLabsDiffusionModel"],
+        "head_dim": 8,
+        "block_size": 4,
+        "dlm_paradigm": "bidirectional",
+        "max_position_embeddings": 64,
+        "rope_theta": None,
+        "rope_parameters": {
+            "rope_type": "yarn",
+            "rope_theta": 10000.0,
+            "factor": 4.0,
+            "original_max_position_embeddings": 16,
+            "beta_fast": 32.0,
+            "beta_slow": 1.0,
+            "mscale": 1.0,
+            "mscale_all_dim": 1.0,
+            "llama_4_scaling_beta": 0.1,
+        },
+        **_IDS,
+    },
+    "llada2_2": {
+        **_LLADA2,
+        "num_experts": 8,
+        "n_group": 2,
+        "topk_group": 1,
+        "expert_capacity": 3,
+        "delete_token_id": 58,
+        "split_token_id": 59,
     },
     "parallelbench": {
         **_QWEN,
@@ -173,8 +258,7 @@ def _tensors(config: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
     family = family_of(wrapped)
     assert family is not None
     blueprint = family.blueprint(wrapped)
-    decoder = blocks.build(blueprint.blocks, blueprint.config)
-    network = DiffusionLanguageModel(decoder, wrapped, attention=family.attention)
+    network = loading.network(family, wrapped, blueprint)
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     settings = network.model.config
     for name, pieces, shape in expected_tensors(

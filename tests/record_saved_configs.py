@@ -37,6 +37,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "editing_threshold": {"editing_threshold": 0.1},
     "power": {"power": 0.5},
     "late_gap": {"late_gap": 0.5},
+    "delta": {"delta": 0.1},
+    "radius": {"radius": 2},
+    "branches": {"branches": 3},
+    "tau_max": {"tau_max": 0.5},
+    "edge_threshold": {"edge_threshold": 0.2},
 }
 
 
@@ -48,12 +53,12 @@ def arguments_of(cls: Any) -> dict[str, Any]:
 
 def trajectory_of(scheduler: Any) -> list[Any]:
     """The states that a scheduler takes with the toy denoiser, greedily and with a fixed source of noise."""
-    from shadow_denoiser import ShadowDenoiser
+    from attended_denoiser import AttendedDenoiser
 
     from samplers import generate
 
     output = generate(
-        ShadowDenoiser(sharpness=3.0),
+        AttendedDenoiser(sharpness=3.0),
         torch.tensor(PROMPT),
         scheduler=scheduler,
         max_new_tokens=8,

@@ -1,4 +1,4 @@
-"""Recorded logits of small checkpoints, as the families' own code gave them: reading the cases, running them."""
+"""Recorded logits of small checkpoints, by the families' own code or independent code: reading and running cases."""
 
 import json
 from dataclasses import dataclass, field
@@ -14,6 +14,12 @@ from torch import Tensor
 from samplers.denoisers.caches import KeyValueBuffer
 
 FOLDERS = ("llada_a", "dream_a", "sdar_a", "fastdllm_v2_a", "llada2_a", "llada_moe_a")
+#: Recorded by `record_independent_logits.py`, all of them here.
+INDEPENDENT = (
+    *("illada_b", "dream_reasoner_b", "sdar_moe_b", "rnd1_b", "stable_diffcoder_b", "llada2_2_b"),
+    *("a2d_qwen3_mdlm_b", "a2d_qwen2_bd3lm_b", "a2d_llama_bd3lm_b", "nemotron_labs_diffusion_b"),
+    "parallelbench_b",
+)
 TOLERANCE = 1e-4
 
 
@@ -22,9 +28,12 @@ def checkpoints() -> list[Any]:
     absent = pytest.mark.skipif(not (FULL / "checkpoints").exists(), reason="only a sample of the checkpoints is here")
     here = [SAMPLES / "checkpoints" / folder for folder in FOLDERS]
     sample = [pytest.param(path, id=f"sample-{path.name}") for path in here if path.exists()]
-    return sample + [
-        pytest.param(FULL / "checkpoints" / folder, id=f"full-{folder}", marks=absent) for folder in FOLDERS
-    ]
+    independent = [pytest.param(sample_of(folder), id=folder) for folder in INDEPENDENT]
+    return (
+        sample
+        + independent
+        + [pytest.param(FULL / "checkpoints" / folder, id=f"full-{folder}", marks=absent) for folder in FOLDERS]
+    )
 
 
 def sample_of(folder: str) -> Path:
@@ -70,6 +79,8 @@ def run_case(model: Any, case: Case) -> Tensor:
         arguments["attention_mask"] = torch.ones(1, 1, *[case.ids.shape[1]] * 2, dtype=torch.bool)
     elif case.kind == "padded":
         arguments["attention_mask"] = case.tensors.get("valid", given)
+    if "prompt_length" in case.facts:
+        arguments["prompt_length"] = case.facts["prompt_length"]
     if model.attention == "block_causal" and "block_size" in case.facts:
         model.block_length = case.facts["block_size"]
     return model(case.ids, aligned=False, **arguments).logits

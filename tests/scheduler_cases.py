@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import partial, wraps
 from typing import Any
 
 import pytest
@@ -14,7 +14,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from samplers import Wants, WINOScheduler, built_in_scheduler_names, scheduler_class
+from samplers import (
+    DAPDScheduler,
+    DAWNScheduler,
+    ModelView,
+    UnmaskingScheduler,
+    Wants,
+    WINOScheduler,
+    built_in_scheduler_names,
+    scheduler_class,
+)
+from samplers.schedulers.views import PROPOSAL_ALONE
 
 
 def property_test(examples: int) -> settings:
@@ -36,6 +46,45 @@ class ShadowedWINOScheduler(WINOScheduler):
     def step(self, model_output: Tensor, timestep: Any, sample: Tensor, **arguments: Any) -> Any:
         return super().step(model_output, timestep, sample, **{"shadow_output": model_output, **arguments})
 
+
+def nearness(sample: Tensor, layers: int = 2) -> Tensor:
+    """Attention weights (batch, layers, window, window) that fall with the distance; each row sums to less than 1."""
+    place = torch.arange(sample.shape[1], device=sample.device)
+    weights = (-(place[:, None] - place).abs().float()).exp()
+    weights = 0.9 * weights / weights.sum(dim=1, keepdim=True)
+    return weights.expand(len(sample), layers, -1, -1)
+
+
+# Pipelines of diffusers read in the signature what they may hand over.
+@wraps(UnmaskingScheduler.step, assigned=())
+def _step_with_attentions(self: Any, model_output: Any, timestep: Any, sample: Tensor, **arguments: Any) -> Any:
+    if arguments.get("mask_token_id") is None:
+        # It is called again with one.
+        return UnmaskingScheduler.step(self, model_output, timestep, sample, **arguments)
+    view = model_output if isinstance(model_output, ModelView) else ModelView(model_output)
+    if view.attentions is None:
+        view = replace(view, attentions=nearness(sample))
+    return UnmaskingScheduler.step(self, view, timestep, sample, **arguments)
+
+
+class AttendedDAPDScheduler(DAPDScheduler):
+    """DAPD with attentions that fall with the distance where a test gives none."""
+
+    _reads = PROPOSAL_ALONE
+    wants = UnmaskingScheduler.wants
+    step = _step_with_attentions
+
+
+class AttendedDAWNScheduler(DAWNScheduler):
+    """DAWN with such attentions."""
+
+    _reads = PROPOSAL_ALONE
+    wants = UnmaskingScheduler.wants
+    step = _step_with_attentions
+
+
+#: In place of classes that need more than logits.
+_SUPPLIED = {"wino": ShadowedWINOScheduler, "dapd": AttendedDAPDScheduler, "dawn": AttendedDAWNScheduler}
 
 #: Label → a scheduler's short name, and arguments with which the small windows here bring out what it does.
 _CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -78,13 +127,18 @@ _CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "wino_doubting": ("wino", {"threshold": 0.3, "remask_threshold": 1.0}),
     "credit": ("credit", {"threshold": 0.5}),
     "prophet": ("prophet", {"num_inference_steps": 4, "late_gap": 0.5}),
+    "frechet_by_margin": ("frechet", {"delta": 0.02, "score": "margin"}),
+    "local_leap_wide": ("local_leap", {"threshold": 0.5, "near_threshold": 0.3, "radius": 1}),
+    "lopa_low": ("lopa", {"threshold": 0.5, "branches": 3}),
+    "dapd_direct": ("dapd", {"mode": "direct", "tau_max": 1.0}),
+    "dawn_low": ("dawn", {"threshold": 0.6, "induced_threshold": 0.3, "low_threshold": 0.2, "sink_threshold": 1.0}),
 }
 
 
 def _factories() -> dict[str, Callable[..., Any]]:
     """Label → what builds the scheduler with any further arguments: the cases, and every class that has none."""
     cases = {name: (name, dict[str, Any]()) for name in built_in_scheduler_names()} | _CASES
-    classes = {name: scheduler_class(name) for name in built_in_scheduler_names()} | {"wino": ShadowedWINOScheduler}
+    classes = {name: scheduler_class(name) for name in built_in_scheduler_names()} | _SUPPLIED
     return {label: partial(classes[name], **arguments) for label, (name, arguments) in cases.items()}
 
 

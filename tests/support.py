@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
 import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,16 @@ from click.testing import CliRunner, Result
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = Path(__file__).resolve().parent / "golden"
 FULL = Path(os.environ.get("PARALLELBENCH_GOLDEN", ROOT.parent / "shared" / "golden"))
+
+#: A file with two tasks of somebody's own.
+OWN_TASKS = """
+category: custom
+config_name: my_{task}
+settings: {min_length: 3, max_length: 4, shots: 0, rows: 6, max_new_tokens: 24}
+tasks:
+  tools: {type: shuffle, pool: [hammer, saw, file, chisel, drill]}
+  sums: {type: cumulative_sum, max_number: 9}
+"""
 
 
 def golden_files(name: str) -> list[Any]:
@@ -26,11 +39,48 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def timeless(path: Path) -> bytes:
+    """The bytes of a file of samples without the seconds that they took, and the checksum over these."""
+    return re.sub(rb'"seconds":[^,}]*,|"sha256": "[0-9a-f]*"', b"", path.read_bytes())
+
+
 def call(*arguments: str) -> Result:
     """The command line `parallelbench` in this process."""
     from benchmark.cli import main
 
     return CliRunner().invoke(main, list(arguments), prog_name="parallelbench")
+
+
+def assert_one_line(result: Result, expected: str) -> None:
+    """That a command was refused, in one line that has these words."""
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert expected in result.stderr
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has waited for does not."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:
+        # It ended in between, or this system has no such folder.
+        return not Path("/proc").is_dir()
+
+
+def comes_true(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    """Whether a condition holds, now or within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def heed_interrupts() -> None:

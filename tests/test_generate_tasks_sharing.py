@@ -84,3 +84,20 @@ def test_rows_without_a_task_says_how_many_that_makes(tmp_path, monkeypatch):
         ).stderr
         == ""
     )
+
+
+def test_install_ends_in_how_the_other_split_and_a_machine_without_a_network_go(tmp_path, monkeypatch):
+    def installed(tasks, *, on_config, **settings):
+        for task in tasks:
+            on_config(task.name, 5)
+        return 5 * len(tasks)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hub_dataset.installing.install", installed)
+    test_alone = invoke("install", "waiting_line_copy").output
+    assert "installed 5 rows (test), 1 tasks" in test_alone
+    assert "--split test --split train --rows" in test_alone
+    assert "HF_HUB_OFFLINE=1" in test_alone
+    both = invoke("install", "waiting_line_copy", "--split", "test", "--split", "train").output
+    assert "installed 5 rows (test, train)" in both
+    assert "--rows" not in both

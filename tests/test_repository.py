@@ -50,6 +50,6 @@ def test_run_installs_no_extra_and_the_others_what_they_need() -> None:
     }
     assert installed["run"] == ["-e ."]
     assert installed["lint"] == ["ruff"]
-    for target, extra in (("test", "dev"), ("typecheck", "typecheck"), ("docs", "docs")):
+    for target, extra in (("test", "dev"), ("typecheck", "dev"), ("docs", "docs")):
         assert installed[target] == ["-e .", f"-e '.[{extra}]'"]
         assert extra in extras

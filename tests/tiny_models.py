@@ -84,6 +84,25 @@ def save_bert(directory: Path, *, context: int = 1024, **tokenizer: Any) -> Path
     return directory
 
 
+def save_llama(directory: Path, *, context: int = 1024, **tokenizer: Any) -> Path:
+    """A `LlamaForCausalLM` that ends most of its answers."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    made = save_tokenizer(directory, **tokenizer)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(made), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+        intermediate_size=32, max_position_embeddings=context, initializer_range=0.5, tie_word_embeddings=False,
+        bos_token_id=None, eos_token_id=made.eos_token_id, pad_token_id=made.pad_token_id,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():
+        model.lm_head.weight[made.eos_token_id] *= 2.5
+    model.save_pretrained(directory)
+    return directory
+
+
 def save_reference(directory: Path, **config: Any) -> Path:
     """A model of the reference model's family."""
     import torch

@@ -107,7 +107,7 @@ def train(
     if warmup + decay > steps:
         raise ValueError(f"--warmup {warmup} and --decay {decay} are together more than --steps {steps}")
     _check_device(device)
-    # What would otherwise show after the first step, or the last one.
+    # Errors that would otherwise come after the first step, or the last one.
     load_backend(directory)
     if not os.access(directory, os.W_OK):
         raise ValueError(f"{directory}: the trained model cannot be written there")
@@ -145,8 +145,8 @@ def export(directory: Path, output: Path) -> None:
 def card(directory: Path, runs: tuple[Path, ...]) -> None:
     """Write the model's card from RUNS, directories of `parallelbench run`.
 
-    The runs are of the model, and of the ideal model in its tokens. Which ones the shipped card is made from stands in
-    it, under "How it was made".
+    The runs are of the model, and of the ideal model in its tokens. The shipped card says under "How it was made" which
+    ones it comes from.
 
     \b
     Example:
@@ -173,7 +173,9 @@ def _check_device(device: str) -> None:
     if kind not in ("cpu", "cuda"):
         raise ValueError(f"--device {device} is neither cpu nor a GPU such as cuda or cuda:1")
     if kind == "cuda" and (torch.device(device).index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"--device {device}: torch sees {torch.cuda.device_count()} CUDA devices here; cpu is slow")
+        raise ValueError(
+            f"--device {device}: torch sees {torch.cuda.device_count()} CUDA devices here; --device cpu works, slowly"
+        )
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
 from typing import Any
 
 import numpy as np
+
+from hub_dataset.processes import end_with_parent
 
 from .defaults import ANSWERS, GROUPS, PROMPTS
 from .examples import Mixture
@@ -34,8 +35,8 @@ PROMPT_LENGTHS = (112, 208, 240, 288)
 _SEPARATORS = ('["', '", "', '"]', ",", "\n")
 # How often a group gets the shortest window that its answers fit into, whatever else fits.
 SHORTEST_WINDOW = 0.7
-# The example's answer is hidden in part in this share of the prompts: it is one more answer to learn from.
-HIDDEN_EXAMPLES = 0.5
+# The example's answer is masked in part in this share of the prompts: it is one more answer to learn from.
+MASKED_EXAMPLES = 0.5
 _PREFIX = "batches-"
 
 
@@ -51,7 +52,7 @@ class BatchShape:
         if self.prompts < 1 or self.answers < 1:
             raise ValueError(f"a batch of {self.prompts} prompts with {self.answers} answers: give at least 1 of each")
         if self.groups < 1 or self.prompts % self.groups:
-            raise ValueError(f"{self.prompts} prompts cannot be dealt into {self.groups} groups of one size")
+            raise ValueError(f"{self.prompts} prompts cannot be divided into {self.groups} groups of equal size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +60,20 @@ class Group:
     """Part of a batch, padded to one length. Arrays are int16 unless said otherwise.
 
     Attributes:
-        prompts: (rows, prompt), padded on the right; part of the example's answer is hidden.
+        prompts: (rows, prompt), padded on the right; part of the example's answer is masked.
         prompt_lengths: (rows,).
-        windows: (rows, answers, window): answers filled up with end tokens, partly hidden.
-        places: (hidden,), int32: where the hidden tokens are in all tokens, prompts first, flattened.
-        owners: (targets,), int32: which hidden token a target is for; they do not fall.
+        windows: (rows, answers, window): answers filled up with end tokens, partly masked.
+        positions: (masked,), int32: where the masked tokens are among all tokens, prompts first, flattened.
+        owners: (targets,), int32, ascending: which masked token a target is for.
         targets: (targets,): a token that may stand there.
-        weights: (targets,), float32: its probability; those of a hidden token add up to 1.
+        weights: (targets,), float32: its probability; those of a masked token add up to 1.
         tasks: (rows,): the number of each row's config in the mix.
     """
 
     prompts: np.ndarray
     prompt_lengths: np.ndarray
     windows: np.ndarray
-    places: np.ndarray
+    positions: np.ndarray
     owners: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
@@ -128,12 +129,12 @@ class BatchMaker:
         """The groups of batch `number`."""
         digest = sha256(f"reference/{self._seed}/train/{number}".encode()).digest()
         draw = random.Random(int.from_bytes(digest[:8], "big")).random
-        noise = np.random.Generator(np.random.PCG64(int.from_bytes(digest[8:16], "big")))
+        generator = np.random.Generator(np.random.PCG64(int.from_bytes(digest[8:16], "big")))
         encoded = self._encode(draw, self.shape.prompts)
         # The few long answers go together: every answer of a group is given the window of its longest.
         encoded.sort(key=lambda example: (example.longest_answer > WINDOWS[-2], len(example.prompt)))
         size = self.shape.prompts // self.shape.groups
-        return [self._group(encoded[start : start + size], noise) for start in range(0, len(encoded), size)]
+        return [self._group(encoded[start : start + size], generator) for start in range(0, len(encoded), size)]
 
     def _encode(self, draw: Any, count: int) -> list[Encoded]:
         """`count` examples, none of them too long."""
@@ -156,29 +157,29 @@ class BatchMaker:
         encode = getattr(self._tokenizer, "encode_batch_fast", self._tokenizer.encode_batch)
         return [encoding.ids for encoding in encode(texts, add_special_tokens=False)]
 
-    def _group(self, rows: list[Encoded], noise: np.random.Generator) -> Group:
+    def _group(self, rows: list[Encoded], generator: np.random.Generator) -> Group:
         prompt_lengths = np.array([len(row.prompt) for row in rows])
         length = next(padded for padded in PROMPT_LENGTHS if padded >= prompt_lengths.max())
         prompts = np.full((len(rows), length), self._pad, dtype=np.int16)
-        for place, row in enumerate(rows):
-            prompts[place, : len(row.prompt)] = row.prompt
-        hidden_examples = self._example_answers(prompts) & (
-            noise.random(prompts.shape) < self._example_rates(noise, len(rows))
+        for index, row in enumerate(rows):
+            prompts[index, : len(row.prompt)] = row.prompt
+        masked_examples = self._example_answers(prompts) & (
+            generator.random(prompts.shape) < self._example_rates(generator, len(rows))
         )
-        window = self._window(max(row.longest_answer for row in rows), noise)
-        windows, hidden, tables = self._answers(rows, window, noise)
+        window = self._window(max(row.longest_answer for row in rows), generator)
+        windows, masked, tables = self._answers(rows, window, generator)
 
-        places = np.flatnonzero(np.concatenate([hidden_examples.ravel(), hidden.ravel()]))
-        of_prompts = np.flatnonzero(hidden_examples)
+        positions = np.flatnonzero(np.concatenate([masked_examples.ravel(), masked.ravel()]))
+        of_prompts = np.flatnonzero(masked_examples)
         owners = [np.arange(len(of_prompts))]
         tokens = [prompts.ravel()[of_prompts]]
         weights = [np.ones(len(of_prompts))]
         found = len(of_prompts)
-        for place, (answer, mask) in enumerate(
-            zip(windows.reshape(-1, window), hidden.reshape(-1, window), strict=True)
+        for index, (answer, mask) in enumerate(
+            zip(windows.reshape(-1, window), masked.reshape(-1, window), strict=True)
         ):
             own = np.flatnonzero(mask)
-            if (listed := tables[place]) is None:
+            if (listed := tables[index]) is None:
                 owner, token, weight = np.arange(len(own)), answer[own], np.ones(len(own))
             else:
                 owner, token, weight = targets(*listed, own)
@@ -187,52 +188,52 @@ class BatchMaker:
             weights.append(weight)
             found += len(own)
         return Group(
-            prompts=np.where(hidden_examples, np.int16(self._mask), prompts),
+            prompts=np.where(masked_examples, np.int16(self._mask), prompts),
             prompt_lengths=prompt_lengths.astype(np.int16),
-            windows=np.where(hidden, np.int16(self._mask), windows),
-            places=places.astype(np.int32),
+            windows=np.where(masked, np.int16(self._mask), windows),
+            positions=positions.astype(np.int32),
             owners=np.concatenate(owners).astype(np.int32),
             targets=np.concatenate(tokens).astype(np.int16),
             weights=np.concatenate(weights).astype(np.float32),
             tasks=np.array([row.task for row in rows], dtype=np.int16),
         )
 
-    def _window(self, longest: int, noise: np.random.Generator) -> int:
+    def _window(self, longest: int, generator: np.random.Generator) -> int:
         """The shortest window that fits most of the time, since every token of it costs; else another that fits."""
         fitting = [window for window in WINDOWS if window >= longest]
-        return fitting[0] if noise.random() < SHORTEST_WINDOW else fitting[int(noise.random() * len(fitting))]
+        return fitting[0] if generator.random() < SHORTEST_WINDOW else fitting[int(generator.random() * len(fitting))]
 
     def _answers(
-        self, rows: list[Encoded], window: int, noise: np.random.Generator
+        self, rows: list[Encoded], window: int, generator: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, list[tuple[AnswerTable, np.ndarray] | None]]:
-        """Answers and what is hidden of them, both (rows, answers, window), and for each the table and who agrees."""
+        """Answers and what is masked of them, both (rows, answers, window); of each its table and those that agree."""
         number = self.shape.answers
         windows = np.full((len(rows) * number, window), self._end, dtype=np.int16)
         drawn = np.zeros(len(windows), dtype=np.int64)
-        for place in range(len(windows)):
-            row = rows[place // number]
+        for index in range(len(windows)):
+            row = rows[index // number]
             if row.table is None:
-                answer: Any = row.answers[place % number % len(row.answers)]
+                answer: Any = row.answers[index % number % len(row.answers)]
             else:
-                drawn[place] = int(noise.random() * len(row.table.rows))
-                answer = row.table.tokens[row.table.rows[drawn[place]]]
-            windows[place, : len(answer)] = answer
+                drawn[index] = int(generator.random() * len(row.table.rows))
+                answer = row.table.tokens[row.table.rows[drawn[index]]]
+            windows[index, : len(answer)] = answer
         # A text's commas say how many words are between them; in a list or square there are always as many.
         texts = np.repeat([row.task in self.mixture.texts for row in rows], number)
-        hidden = draw_masks(noise, self._is_separator[windows] & ~texts[:, None])
+        masked = draw_masks(generator, self._is_separator[windows] & ~texts[:, None])
         tables: list[tuple[AnswerTable, np.ndarray] | None] = [None] * len(windows)
-        for place in range(len(windows)):
-            table = rows[place // number].table
+        for index in range(len(windows)):
+            table = rows[index // number].table
             if table is not None:
-                hidden[place], state, agreeing = draw_state(table, hidden[place], int(drawn[place]), noise)
-                windows[place] = table.tokens[state]
-                tables[place] = table, agreeing
+                masked[index], state, agreeing = draw_state(table, masked[index], int(drawn[index]), generator)
+                windows[index] = table.tokens[state]
+                tables[index] = table, agreeing
         shape = (len(rows), number, window)
-        return windows.reshape(shape), hidden.reshape(shape), tables
+        return windows.reshape(shape), masked.reshape(shape), tables
 
-    def _example_rates(self, noise: np.random.Generator, rows: int) -> np.ndarray:
-        rates = noise.random((rows, 1))
-        return np.where(noise.random((rows, 1)) < HIDDEN_EXAMPLES, rates, 0)
+    def _example_rates(self, generator: np.random.Generator, rows: int) -> np.ndarray:
+        rates = generator.random((rows, 1))
+        return np.where(generator.random((rows, 1)) < MASKED_EXAMPLES, rates, 0)
 
     def _example_answers(self, prompts: np.ndarray) -> np.ndarray:
         """Where the assistant's earlier turns are, (rows, prompt), bool: their texts and the end tokens after them."""
@@ -250,25 +251,17 @@ class BatchMaker:
 def _work(
     directory: Path, shape: BatchShape, seed: int, first: int, last: int, step: int, queue: Any, folder: Path
 ) -> None:
-    # One process per core: threads of their own would only get in each other's way.
+    # One process per core: more threads would only slow each other down.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     # Batches are made ahead, so it is the process that trains which must never wait for a core.
     os.nice(10)
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     maker = BatchMaker(directory, shape, seed)
     for number in range(first, last, step):
         path = folder / str(number)
         with path.open("wb") as file:
             pickle.dump(maker.make(number), file, protocol=5)
         queue.put(path)
-
-
-def _end_with_parent() -> None:
-    """Wait for the parent, and end without it: a killed one stops nobody, and a full queue blocks for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 @contextmanager
@@ -285,15 +278,15 @@ def batches_ahead(
 ) -> Iterator[Iterator[list[Group]]]:
     """Batches `first` to `last` (exclusive) in order, made by `workers` processes, or by this one if there are none.
 
-    Worker w makes every `workers`-th batch and at most `ahead` of them ahead of time, so that the order and the content
-    of the batches depend on nothing but their numbers. Batches are handed over in temporary files under `folder`, which
+    Worker w makes every `workers`-th batch, at most `ahead` of them ahead of time, so that the order and the content of
+    the batches depend on nothing but their numbers. Batches are handed over in temporary files under `folder`, which
     stay in the system's cache: through a queue's pipe, 64 KiB at a time, one took half as long as training on it.
     """
     if workers < 1:
         maker = BatchMaker(directory, shape, seed)
         yield (maker.make(number) for number in range(first, last))
         return
-    # A forked copy of a process that uses a GPU is of no use.
+    # A process that uses a GPU cannot be forked.
     context = multiprocessing.get_context("spawn")
     queues = [context.Queue(ahead) for _ in range(workers)]
     if folder is not None:
@@ -311,7 +304,7 @@ def batches_ahead(
         for process in processes:
             process.start()
         try:
-            yield (_next(queues[place % workers], processes[place % workers]) for place in range(last - first))
+            yield (_next(queues[index % workers], processes[index % workers]) for index in range(last - first))
         finally:
             for process in processes:
                 process.terminate()

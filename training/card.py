@@ -21,7 +21,7 @@ from .training import LOG, read_log
 TEMPLATE = Path(__file__).resolve().with_name("card.md")
 # Logged batches over which the last losses are averaged: a rare task has a handful of prompts in one of them.
 _LAST = 10
-# What is told of the scores of a text: of one with given words, and of one that is open-ended.
+# Which scores of a text are shown: of one with given words, and of one that is open-ended.
 _OF_SENTENCES, _OF_TEXTS = ("inclusion", "grammar", "score"), ("grammar",)
 _FRONT_MATTER = """\
 ---
@@ -53,6 +53,7 @@ class Measured:
 
     @property
     def own(self) -> str:
+        """The name of the trained model."""
         name: str = self.entry["name"]
         return name
 
@@ -81,7 +82,7 @@ def read_runs(directory: Path, runs: Sequence[Path]) -> Measured:
         name = entry if isinstance(entry, str) else entry["name"]
         if isinstance(entry, str) or entry.get("revision") != revision:
             raise ValueError(
-                f"the runs hold {name!r}, which is not the model in {directory} as it is now; run that one again"
+                f"the runs hold {name!r}, which is not the model in {directory} as it is now; run it again"
             )
         kind = name.partition(":")[0]
         kind = kind if kind in (IDEAL, IDEAL_GREEDY) else ""
@@ -100,7 +101,7 @@ def card_text(directory: Path, measured: Measured) -> str:
     """The card of the model in `directory`, with `config.json`, `model.safetensors` and `training_log.jsonl`.
 
     Raises:
-        ValueError: it was run on neither lists nor puzzles.
+        ValueError: the runs have neither lists nor puzzles.
     """
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     pieces, log = read_log(directory / LOG)
@@ -108,7 +109,7 @@ def card_text(directory: Path, measured: Measured) -> str:
     of_tasks = {task: found for task in measured.summary.tasks if (found := measured.points(measured.own, task))}
     lists = {task: points for task, points in of_tasks.items() if not _is_text(points)}
     if not lists:
-        raise ValueError(f"the runs are of {measured.own} on neither lists nor puzzles")
+        raise ValueError(f"the runs of {measured.own} have neither lists nor puzzles")
     counts = [point.samples for points in lists.values() for point in points.values()]
     last = log[-1]
     devices = dict.fromkeys(piece["device"] for piece in pieces)

@@ -1,4 +1,4 @@
-"""Checkpoints: weights and optimizer state in small files, complete or not there at all."""
+"""Checkpoints: weights and optimizer state in small files, complete or absent."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         shapes: dict[str, list[int]] = facts.pop("shapes")
         parts = [load_file(str(file))["part"] for file in files]
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ValueError(f"{path}: cannot be read, so remove it or start in another directory: {error}") from None
+        raise ValueError(f"{path} cannot be read; remove it, or start in another directory: {error}") from None
     sizes = [torch.Size(shape).numel() for shape in shapes.values()]
     if not parts or sum(map(len, parts)) != sum(sizes):
-        raise ValueError(f"{path}: holds {sum(map(len, parts))} numbers in {len(parts)} files, not {sum(sizes)}")
+        raise ValueError(f"{path} holds {sum(map(len, parts))} numbers in {len(parts)} files, not {sum(sizes)}")
     pieces = torch.split(torch.cat(parts), sizes)
     return {name: piece.view(shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)}, facts

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .examples import WEIGHTS, Mixture
 from .names import TrainingPeople
 
-# Prompts say the same over and over; so many of them show every wording with every number.
+# Prompts repeat themselves; this many show every wording with every number.
 EXAMPLES = 20_000
 # Parts of the text tasks, apart from those of training: the shipped tokenizer must come out the same when those change.
 _TEXTS = {

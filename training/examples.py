@@ -76,8 +76,8 @@ class Mixture:
     Args:
         people: who stands in the lines.
         answers: how many answers to draw for a question that has several.
-        weights: config → its part; a config whose training texts are not there is left out.
-        unknown: what puts made-up words into texts; without it they are left as the grammar makes them.
+        weights: config → its part; a config without training texts is left out.
+        unknown: what puts made-up words into texts; None leaves them as the grammar makes them.
 
     Attributes:
         names: the configs in the mix.
@@ -152,7 +152,7 @@ class _Task:
         return Choices(scorer, (*items, new) if new else tuple(items))
 
     def _answers(self, draw: Stream, question: Question, count: int) -> tuple[str, ...]:
-        """The question's answer and `count` − 1 more right ones, or the one answer that there is."""
+        """The question's answer and `count` − 1 more right ones, or the only one."""
         if count > 1 and isinstance(self.generator, ListGenerator) and self.generator.scorer in LIST_SCORERS:
             items, word = question.scoring["input"], question.scoring.get("word", "")
             more = [format_list(self.generator.operation(draw, list(items), word)[0]) for _ in range(count - 1)]

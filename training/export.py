@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from .model import ModelConfig
 from .tokenizer import ASSISTANT, END, MASK, PAD, load_backend
 
 MODEL_TYPE = "parallelbench"
-# Answers longer than the longest that were trained on are not to be expected.
+# More than the longest prompt and the longest answer of training together.
 LONGEST_SEQUENCE = 512
 
 
@@ -30,7 +31,7 @@ def config_entries(config: ModelConfig, directory: Path) -> dict[str, Any]:
         # unless the config holds one of that type.
         "without_a_model": {"model_type": ""},
         "model_type": MODEL_TYPE,
-        **config.as_dict(),
+        **asdict(config),
         "num_key_value_heads": config.num_attention_heads,
         "hidden_act": "silu",
         "attention_bias": False,

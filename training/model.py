@@ -1,14 +1,13 @@
 """The network as it is trained: Qwen3's blocks with bidirectional attention, several answers to one prompt at a time.
 
 Parameters have the names of transformers' `Qwen3ForCausalLM`, so that what is trained is saved as it is. Prompt tokens
-attend to the prompt, tokens of an answer to the prompt and to that answer: the prompt is worked out once for all the
+attend to the prompt, tokens of an answer to the prompt and to that answer: the prompt is computed once for all the
 answers that are learned with it, and once for all steps when one is decoded.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -29,13 +28,9 @@ class ModelConfig:
     rms_norm_eps: float = 1e-6
     initializer_range: float = 0.02
 
-    def as_dict(self) -> dict[str, Any]:
-        """The sizes by name."""
-        return asdict(self)
-
 
 class RMSNorm(nn.Module):
-    """Root mean square normalisation (arXiv 1910.07467), worked out in float32."""
+    """Root mean square normalisation (arXiv 1910.07467), computed in float32."""
 
     def __init__(self, size: int, eps: float) -> None:
         super().__init__()
@@ -43,6 +38,7 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        """`x`, (..., size), normalised; the same dtype."""
         wide = x.float()
         normed = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + self.eps)
         return self.weight.to(x.dtype) * normed.to(x.dtype)
@@ -63,6 +59,14 @@ class Attention(nn.Module):
         self.k_norm = RMSNorm(self.head_dim, config.rms_norm_eps)
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], prompt_bias: Tensor, answer_bias: Tensor) -> Tensor:
+        """What each token gathers from those that it attends to, (tokens, hidden).
+
+        Args:
+            x: (tokens, hidden): tokens of all prompts, row after row, then those of all answers.
+            rotary: cosines and sines, each (tokens, 1, head size).
+            prompt_bias: (rows, 1, 1, prompt), added to the scores of a prompt's tokens: −inf where a key is padding.
+            answer_bias: (rows × answers, 1, 1, prompt + window), the same for the tokens of an answer.
+        """
         weight = torch.cat([self.q_proj.weight, self.k_proj.weight, self.v_proj.weight]).to(x.dtype)
         query, key, value = F.linear(x, weight).view(len(x), 3, self.heads, self.head_dim).unbind(1)
         query, key = _rotate(self.q_norm(query), rotary), _rotate(self.k_norm(key), rotary)
@@ -96,6 +100,7 @@ class MLP(nn.Module):
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(tokens, hidden) for (tokens, hidden)."""
         weight = torch.cat([self.gate_proj.weight, self.up_proj.weight]).to(x.dtype)
         gate, up = F.linear(x, weight).chunk(2, dim=-1)
         out: Tensor = F.linear(F.silu(gate) * up, self.down_proj.weight.to(x.dtype))
@@ -113,6 +118,7 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], prompt_bias: Tensor, answer_bias: Tensor) -> Tensor:
+        """The layer's output, (tokens, hidden); the arguments are those of `Attention.forward`."""
         x = x + self.self_attn(self.input_layernorm(x), rotary, prompt_bias, answer_bias)
         added: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return added
@@ -133,8 +139,8 @@ class ReferenceModel(nn.Module):
 
     Args:
         config: sizes.
-        seed: of the initial weights: normal, with `initializer_range` as deviation, less for what is added to the
-            residual stream.
+        seed: of the initial weights: normal, with `initializer_range` as standard deviation, less for what is added to
+            the residual stream.
     """
 
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
@@ -201,9 +207,9 @@ class ReferenceModel(nn.Module):
 
 
 def masked_loss(
-    hidden: Tensor, weight: Tensor, places: Tensor, owners: Tensor, targets: Tensor, weights: Tensor
+    hidden: Tensor, weight: Tensor, positions: Tensor, owners: Tensor, targets: Tensor, weights: Tensor
 ) -> Tensor:
-    """How far the prediction at each hidden token is from the target, (hidden tokens,), float32.
+    """How far the prediction at each masked token is from the target, (masked tokens,), float32.
 
     It is the Kullback–Leibler divergence from the target's distribution, which is the cross-entropy where the target is
     one token.
@@ -211,18 +217,18 @@ def masked_loss(
     Args:
         hidden: (tokens, hidden size), as the model returns it.
         weight: (vocabulary, hidden size), the output layer.
-        places: (hidden tokens,), long: rows of `hidden`.
-        owners: (targets,), long: the hidden token that a target is for.
+        positions: (masked tokens,), long: rows of `hidden`.
+        owners: (targets,), long: the masked token that a target is for.
         targets: (targets,), long: a token that may stand there.
-        weights: (targets,), float32: its probability; one of 0 counts nothing.
+        weights: (targets,), float32: its probability; a target of probability 0 adds nothing.
     """
-    logits = F.linear(hidden.index_select(0, places), weight.to(hidden.dtype)).float()
+    logits = F.linear(hidden.index_select(0, positions), weight.to(hidden.dtype)).float()
     gaps = torch.xlogy(weights, weights) - weights * logits[owners, targets]
     return logits.logsumexp(dim=-1).index_add(0, owners, gaps)
 
 
 def _biases(prompts: Tensor, prompt_lengths: Tensor, windows: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """What is added to the scores of a prompt's and of an answer's tokens: −inf where a key is padding, else 0.
+    """Attention biases of prompts and answers: −inf where a key is padding, else 0; added to the scores.
 
     Returns:
         (rows, 1, 1, prompt) and (rows × answers, 1, 1, prompt + window).

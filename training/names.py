@@ -1,4 +1,4 @@
-"""The people of the training data: names without end, none of which has a word of a test name."""
+"""The people of the training data: names of several kinds, none of which has a word of a test name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from itertools import accumulate
 from hub_dataset.generators.made_up_people import MadeUpPeople
 from hub_dataset.generators.people import PeoplePool
 from hub_dataset.generators.pools import People, names_of_test
-from hub_dataset.randomness import Stream
+from hub_dataset.randomness import Stream, pick
 
 # Shares of the kinds of names. Those that sound like names alone teach a model to spell, not to copy: unseen names came
 # out wrong in a quarter of all copies. Pieces are what the tokenizer's tokens give, so that each of them is trained.
@@ -109,7 +109,7 @@ class TrainingPeople(PeoplePool):
                 width += 1
             first = self._words(draw, width + int(draw() * 3), avoid)
             last = self._words(draw, width + int(draw() * 3), avoid)
-            return self._distinct(draw, count, lambda: (_one_of(draw, first), _one_of(draw, last)))
+            return self._distinct(draw, count, lambda: (pick(draw, first), pick(draw, last)))
         if kind < SHARED + SIMILAR:
             begin_first = [self.draw_word(draw)[:2] for _ in range(2)]
             begin_last = [self.draw_word(draw)[:2] for _ in range(1 + int(draw() * 3))]
@@ -119,9 +119,9 @@ class TrainingPeople(PeoplePool):
                 while True:
                     first, last = self.draw_names(draw)
                     if alike[0]:
-                        first = _one_of(draw, begin_first) + first[2:]
+                        first = pick(draw, begin_first) + first[2:]
                     if alike[1]:
-                        last = _one_of(draw, begin_last) + last[2:]
+                        last = pick(draw, begin_last) + last[2:]
                     if self._allowed(first, avoid) and self._allowed(last, avoid):
                         return first, last
 
@@ -146,23 +146,19 @@ class TrainingPeople(PeoplePool):
         return word not in avoid and word.lower() not in self.forbidden
 
     def _listed_name(self, draw: Stream) -> str:
-        return _one_of(draw, self._listed)
+        return pick(draw, self._listed)
 
     def _syllables(self, draw: Stream) -> str:
         parts = self._made_up.syllables
-        word = _one_of(draw, parts) + _one_of(draw, parts)
-        return word if len(word) >= _SHORTEST else word + _one_of(draw, parts)
+        word = pick(draw, parts) + pick(draw, parts)
+        return word if len(word) >= _SHORTEST else word + pick(draw, parts)
 
     def _letters(self, draw: Stream) -> str:
-        return "".join(_one_of(draw, string.ascii_lowercase) for _ in range(_SHORTEST + int(draw() * 5)))
+        return "".join(pick(draw, string.ascii_lowercase) for _ in range(_SHORTEST + int(draw() * 5)))
 
     def _pieces(self, draw: Stream) -> str:
-        word = _one_of(draw, self._heads) + _one_of(draw, self._tails)
-        return word + _one_of(draw, self._tails) if draw() < 0.12 else word
-
-
-def _one_of(draw: Stream, items: Sequence[str]) -> str:
-    return items[int(draw() * len(items))]
+        word = pick(draw, self._heads) + pick(draw, self._tails)
+        return word + pick(draw, self._tails) if draw() < 0.12 else word
 
 
 def names_for_tokenizer(count: int, seed: int = 0) -> Iterator[str]:

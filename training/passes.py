@@ -17,27 +17,27 @@ from .model import ReferenceModel, masked_loss
 _ROOM = 1.15
 _WARM_UP = 2
 # Inputs whose length differs between groups of one shape.
-_VARYING = ("places", "owners", "targets", "weights", "shares")
+_VARYING = ("positions", "owners", "targets", "weights", "shares")
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """A group on the device: the arrays of `Group`, long but for `weights`, and what each hidden token counts.
+    """A group on the device: the arrays of `Group`, long but for `weights`, and the share of each masked token.
 
-    `shares` (hidden,), float32, are 1 over the batch's hidden tokens, and 0 for those that only fill up.
+    `shares` (masked,), float32, are 1 / (masked tokens of the batch), and 0 for padding.
     """
 
     prompts: Tensor
     prompt_lengths: Tensor
     windows: Tensor
-    places: Tensor
+    positions: Tensor
     owners: Tensor
     targets: Tensor
     weights: Tensor
     shares: Tensor
 
     def fill(self, other: Inputs) -> None:
-        """Take the values of `other`, which may have fewer hidden tokens and targets; the rest counts nothing."""
+        """Take the values of `other`, which may have fewer masked tokens and targets; the rest is padding."""
         for name in self.__slots__:
             mine, its = getattr(self, name), getattr(other, name)
             if len(mine) == len(its):
@@ -48,7 +48,7 @@ class Inputs:
 
 
 class Passes:
-    """Works out the losses of groups and adds their gradients to those of the parameters.
+    """Computes the losses of groups and adds their gradients to those of the parameters.
 
     Args:
         model: what is trained, on its device.
@@ -61,17 +61,17 @@ class Passes:
         self.device = model.model.embed_tokens.weight.device
         self._loss: Callable[..., Tensor] = masked_loss
 
-    def __call__(self, group: Group, hidden_tokens: int) -> Tensor:
-        """What each hidden token adds to the loss of its batch, float32, (hidden tokens or more,).
+    def __call__(self, group: Group, masked_tokens: int) -> Tensor:
+        """What each masked token adds to the loss of its batch, float32, (masked tokens or more,).
 
         Args:
             group: part of the batch.
-            hidden_tokens: of the whole batch; the loss is the mean over them.
+            masked_tokens: of the whole batch; the loss is the mean over them.
         """
-        return self._run(self._inputs(group, hidden_tokens))
+        return self._run(self._inputs(group, masked_tokens))
 
-    def _inputs(self, group: Group, hidden_tokens: int) -> Inputs:
-        shares = torch.full((len(group.places),), 1 / hidden_tokens, device=self.device)
+    def _inputs(self, group: Group, masked_tokens: int) -> Inputs:
+        shares = torch.full((len(group.positions),), 1 / masked_tokens, device=self.device)
         of_group = {name: self.to_device(getattr(group, name)) for name in Inputs.__slots__ if name != "shares"}
         return Inputs(**of_group, shares=shares)
 
@@ -87,7 +87,7 @@ class Passes:
         losses = self._loss(
             hidden,
             self.model.model.embed_tokens.weight,
-            inputs.places,
+            inputs.positions,
             inputs.owners,
             inputs.targets,
             inputs.weights,
@@ -118,20 +118,20 @@ class CapturedPasses(Passes):
         self._loss = torch.compile(masked_loss, dynamic=True)
         self._captured: dict[tuple[int, ...], _Captured] = {}
 
-    def __call__(self, group: Group, hidden_tokens: int) -> Tensor:
-        inputs = self._inputs(group, hidden_tokens)
+    def __call__(self, group: Group, masked_tokens: int) -> Tensor:
+        inputs = self._inputs(group, masked_tokens)
         shape = (*group.prompts.shape, *group.windows.shape)
         if shape not in self._captured:
             self._captured[shape] = self._capture(inputs)
         captured = self._captured[shape]
-        if len(inputs.places) > len(captured.inputs.places) or len(inputs.owners) > len(captured.inputs.owners):
+        if len(inputs.positions) > len(captured.inputs.positions) or len(inputs.owners) > len(captured.inputs.owners):
             return self._run(inputs)
         captured.inputs.fill(inputs)
         captured.graph.replay()
         return captured.losses
 
     def _capture(self, inputs: Inputs) -> _Captured:
-        """A graph with room for more hidden tokens than `inputs` have; neither this nor a replay before `fill` adds to
+        """A graph with room for more masked tokens than `inputs` have; neither this nor a replay before `fill` adds to
         the gradients."""
         static = Inputs(*(self._static(getattr(inputs, name), name in _VARYING) for name in Inputs.__slots__))
         static.fill(inputs)

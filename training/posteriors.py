@@ -1,8 +1,8 @@
 """Exact targets: where a question's right answers can be listed, what is learned is their distribution, not samples.
 
 A model that is trained on one right answer at a time sees the distribution through noise. Where all the answers fit
-into a table, the share of those that agree with a state gives every hidden token's probabilities exactly; and states
-can be reached as greedy decoding would reach them, by committing to the likeliest token place after place.
+into a table, the share of those that agree with a state gives every masked token's probabilities exactly; and states
+can be reached as greedy decoding would reach them, by committing to the likeliest token position after position.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hub_dataset.generators.latin_square import latin_squares
 # Lines longer than that have too many orders for a table.
 LONGEST_SHUFFLE = 6
 LIST_SCORERS = ("list_shuffle", "list_insert", "list_remove", "list_replace")
-# Shares of states reached by greedy decoding in random order and in the order of confidence; others hide parts of an
+# Shares of states reached by greedy decoding in random order and in the order of confidence; others mask parts of an
 # answer that is drawn.
 GREEDY_RANDOM, GREEDY_CONFIDENT = 0.35, 0.2
 
@@ -92,95 +92,97 @@ def answer_table(choices: Choices, item_ids: Sequence[Sequence[int]], marks: Pun
     flat_sizes = sizes.ravel()
     item_of = np.repeat(orders.ravel(), flat_sizes)
     line_begins = np.cumsum(flat_sizes) - flat_sizes
-    place_in_item = np.arange(len(item_of)) - np.repeat(line_begins, flat_sizes)
+    position_in_item = np.arange(len(item_of)) - np.repeat(line_begins, flat_sizes)
     rows = np.zeros((len(orders), int(totals.max())), dtype=np.uint8)
     line = np.repeat(np.arange(len(orders)), sizes.sum(axis=1))
-    place = np.repeat(begins.ravel(), flat_sizes) + place_in_item
-    rows[line, place] = segments[item_of, place_in_item]
+    position = np.repeat(begins.ravel(), flat_sizes) + position_in_item
+    rows[line, position] = segments[item_of, position_in_item]
     rows[:, 0] = 1
     rows[np.arange(len(orders)), totals - 1] = 3
     return AnswerTable(rows, tokens, totals)
 
 
 def draw_state(
-    table: AnswerTable, hidden: np.ndarray, drawn: int, random: np.random.Generator
+    table: AnswerTable, masked: np.ndarray, drawn: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A state of decoding: what is hidden, what stands elsewhere, and the answers that agree with it.
+    """A state of decoding: what is masked, what stands elsewhere, and the answers that agree with it.
 
     Args:
         table: the right answers.
-        hidden: (window,), bool, what to hide of the answer `drawn` if the state is not reached by greedy decoding.
+        masked: (window,), bool, what to mask of the answer `drawn` if the state is not reached by greedy decoding.
         drawn: the number of an answer.
-        random: where the draws come from.
+        generator: where the draws come from.
 
     Returns:
-        Hidden places (window,), bool; numbers of tokens (window,), right where nothing is hidden; and the numbers of
+        Masked positions (window,), bool; numbers of tokens (window,), right where nothing is masked; and the numbers of
         the answers that agree, (agreeing,).
     """
-    window = len(hidden)
-    way = random.random()
+    window = len(masked)
+    way = generator.random()
     state = np.zeros(window, dtype=np.uint8)
     length = table.rows.shape[1]
     if way >= GREEDY_RANDOM + GREEDY_CONFIDENT:
         state[:length] = table.rows[drawn]
-        shown = np.flatnonzero(~hidden[:length])
+        shown = np.flatnonzero(~masked[:length])
         agreeing = np.flatnonzero((table.rows[:, shown] == state[shown]).all(axis=1))
-        return hidden, state, agreeing
-    steps = int(random.random() * window)
+        return masked, state, agreeing
+    steps = int(generator.random() * window)
     reveal = _reveal_in_random_order if way < GREEDY_RANDOM else _reveal_in_confident_order
-    return reveal(table.rows, window, steps, random)
+    return reveal(table.rows, window, steps, generator)
 
 
-def targets(table: AnswerTable, agreeing: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The distribution of the tokens at hidden places of a window, given that an answer is one of the agreeing.
+def targets(
+    table: AnswerTable, agreeing: np.ndarray, positions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The distribution of the tokens at masked positions of a window, given that the answer is an agreeing one.
 
     Returns:
-        Three arrays of one length: which of `places`, the token there, and its probability.
+        Three arrays of one length: which of `positions`, the token there, and its probability.
     """
     length, size = table.rows.shape[1], len(table.tokens)
-    inside = places[places < length]
-    beyond = len(places) - len(inside)
+    inside = positions[positions < length]
+    beyond = len(positions) - len(inside)
     columns = table.rows[agreeing[:, None], inside].astype(np.int64)
     columns += np.arange(len(inside)) * size
     counts = np.bincount(columns.ravel(), minlength=len(inside) * size).reshape(len(inside), size)
     owners, numbers = counts.nonzero()
     weights = counts[owners, numbers] / len(agreeing)
     return (
-        np.concatenate([owners, np.arange(len(inside), len(places))]),
+        np.concatenate([owners, np.arange(len(inside), len(positions))]),
         np.concatenate([table.tokens[numbers], np.full(beyond, table.tokens[0])]),
         np.concatenate([weights, np.ones(beyond)]),
     )
 
 
 def _reveal_in_random_order(
-    rows: np.ndarray, window: int, steps: int, random: np.random.Generator
+    rows: np.ndarray, window: int, steps: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    hidden = np.ones(window, dtype=bool)
+    masked = np.ones(window, dtype=bool)
     state = np.zeros(window, dtype=np.uint8)
-    order = random.permutation(window)[:steps]
-    hidden[order] = False
+    order = generator.permutation(window)[:steps]
+    masked[order] = False
     agreeing = np.arange(len(rows))
-    for place in order[order < rows.shape[1]]:
-        agreeing, state[place] = _commit(rows, agreeing, place, random)
-    return hidden, state, agreeing
+    for position in order[order < rows.shape[1]]:
+        agreeing, state[position] = _commit(rows, agreeing, position, generator)
+    return masked, state, agreeing
 
 
 def _reveal_in_confident_order(
-    rows: np.ndarray, window: int, steps: int, random: np.random.Generator
+    rows: np.ndarray, window: int, steps: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    hidden = np.ones(window, dtype=bool)
+    masked = np.ones(window, dtype=bool)
     state = np.zeros(window, dtype=np.uint8)
     agreeing = np.arange(len(rows))
     length, size = rows.shape[1], int(rows.max()) + 1
     while steps > 0:
-        inside = np.flatnonzero(hidden[:length])
+        inside = np.flatnonzero(masked[:length])
         columns = rows[agreeing[:, None], inside]
         certain = np.concatenate(
-            [inside[(columns == columns[0]).all(axis=0)], length + np.flatnonzero(hidden[length:])]
+            [inside[(columns == columns[0]).all(axis=0)], length + np.flatnonzero(masked[length:])]
         )
         if len(certain):
-            chosen = random.permutation(certain)[:steps]
-            hidden[chosen] = False
+            chosen = generator.permutation(certain)[:steps]
+            masked[chosen] = False
             known = chosen[chosen < length]
             state[known] = rows[agreeing[0], known]
             steps -= len(chosen)
@@ -189,20 +191,22 @@ def _reveal_in_confident_order(
             (columns.astype(np.int64) + np.arange(len(inside)) * size).ravel(), minlength=len(inside) * size
         ).reshape(len(inside), size)
         best = counts.max(axis=1)
-        places = inside[best == best.max()]
-        place = places[int(random.random() * len(places))]
-        agreeing, state[place] = _commit(rows, agreeing, place, random)
-        hidden[place] = False
+        positions = inside[best == best.max()]
+        position = positions[int(generator.random() * len(positions))]
+        agreeing, state[position] = _commit(rows, agreeing, position, generator)
+        masked[position] = False
         steps -= 1
-    return hidden, state, agreeing
+    return masked, state, agreeing
 
 
-def _commit(rows: np.ndarray, agreeing: np.ndarray, place: int, random: np.random.Generator) -> tuple[np.ndarray, int]:
-    """The likeliest token at a place, drawn among equals, and the answers that agree with it."""
-    column = rows[agreeing, place]
+def _commit(
+    rows: np.ndarray, agreeing: np.ndarray, position: int, generator: np.random.Generator
+) -> tuple[np.ndarray, int]:
+    """The likeliest token at a position, drawn among equals, and the answers that agree with it."""
+    column = rows[agreeing, position]
     counts = np.bincount(column)
     likeliest = np.flatnonzero(counts == counts.max())
-    number = int(likeliest[int(random.random() * len(likeliest))] if len(likeliest) > 1 else likeliest[0])
+    number = int(likeliest[int(generator.random() * len(likeliest))] if len(likeliest) > 1 else likeliest[0])
     return agreeing[column == number], number
 
 
@@ -215,8 +219,8 @@ def _orders(scorer: str, items: int) -> np.ndarray:
         return np.array([[item for item in range(items) if item != gone] for gone in range(items)])
     line, new = list(range(items - 1)), items - 1
     if scorer == "list_insert":
-        return np.array([[*line[:place], new, *line[place:]] for place in range(items)])
-    return np.array([[*line[:place], new, *line[place + 1 :]] for place in range(items - 1)])
+        return np.array([[*line[:index], new, *line[index:]] for index in range(items)])
+    return np.array([[*line[:index], new, *line[index + 1 :]] for index in range(items - 1)])
 
 
 def _square_table(size: int, item_ids: Sequence[Sequence[int]], marks: Punctuation) -> AnswerTable:

@@ -94,17 +94,17 @@ def load_backend(directory: Path) -> Tokenizer:
     """The tokenizer of a model directory without transformers, which workers need not import.
 
     Raises:
-        ValueError: there is none, or none that can be read.
+        ValueError: the directory has no tokenizer, or it cannot be read.
     """
     from tokenizers import Tokenizer
 
     path = directory / "tokenizer.json"
     if not path.is_file():
-        raise ValueError(f"{path}: is not there; `python -m training tokenizer` makes it")
+        raise ValueError(f"{path} does not exist; `python -m training tokenizer` makes it")
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing narrower
-        raise ValueError(f"{path}: is not a tokenizer: {error}") from None
+        raise ValueError(f"{path} is not a tokenizer: {error}") from None
 
 
 def corpus(names: Iterable[str], texts: Iterable[str]) -> Iterator[str]:

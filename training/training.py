@@ -1,4 +1,4 @@
-"""The training loop: batches in, weights out, and able to stop and go on anywhere."""
+"""The training loop, which can stop after any step and go on from its checkpoint."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class TrainingConfig:
 class Piece:
     """How one piece of a training run is carried out.
 
-    On a CPU it changes nothing in what comes of it, bit for bit; on a GPU sums are rounded as they fall.
+    None of it changes the weights: on a CPU bit for bit, on a GPU but for the rounding of sums.
 
     Attributes:
         minutes: stop, with a checkpoint, after so many; None means to train to the end.
@@ -99,13 +99,13 @@ class Piece:
 
 
 class Trainer:
-    """One training run, as far as it has come.
+    """One training run and its state.
 
     Args:
         config: of the run.
         directory: with the tokenizer; where the trained model is written.
-        output: where log and checkpoints are written. The latest checkpoint there is gone on from.
-        piece: how to go about it.
+        output: where log and checkpoints are written. Training goes on from the latest checkpoint there.
+        piece: how this piece of it is carried out.
     """
 
     def __init__(self, config: TrainingConfig, directory: Path, output: Path, piece: Piece) -> None:
@@ -128,10 +128,10 @@ class Trainer:
         At its end the model is exported.
 
         Raises:
-            ValueError: another process trains into the same output directory, or the loss is no longer a number.
+            ValueError: another process trains into the same output directory, or the loss is not finite.
         """
         with only_one_process(self.output / "lock", f"{self.output}: another process is training into this directory"):
-            # Another process may have gone on in the meantime.
+            # Another process may have trained further in the meantime.
             self._catch_up()
             cut_log(self.output / LOG, self.step)
             return self._run(report)
@@ -181,18 +181,18 @@ class Trainer:
         return complete
 
     def _train(self, groups: list[Group], logging: bool, tasks: int) -> tuple[Tensor, list[float]]:
-        """One step; the mean loss over all hidden tokens, and by task where it is to be logged."""
+        """One step; the mean loss over all masked tokens, and by task where it is to be logged."""
         for optimizer in self.optimizers:
             for parameters in optimizer.param_groups:
                 parameters["lr"] = self.config.rate(self.step)
-        hidden_tokens = sum(len(group.places) for group in groups)
+        masked_tokens = sum(len(group.positions) for group in groups)
         total = torch.zeros((), device=self.device)
         by_task = torch.zeros(2, tasks, device=self.device)
         for group in groups:
-            losses = self._passes(group, hidden_tokens)
+            losses = self._passes(group, masked_tokens)
             total += losses.sum()
             if logging:
-                self._add_by_task(by_task, losses * hidden_tokens, group)
+                self._add_by_task(by_task, losses * masked_tokens, group)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         for optimizer in self.optimizers:
             optimizer.step()
@@ -201,11 +201,11 @@ class Trainer:
         return total, means
 
     def _add_by_task(self, by_task: Tensor, losses: Tensor, group: Group) -> None:
-        """Add the losses of the answers' hidden tokens, and their number, to those of their tasks."""
-        first = int((group.places < group.prompts.size).sum())
-        rows = (group.places[first:] - group.prompts.size) // group.windows[0].size
+        """Add the losses of the answers' masked tokens, and their number, to those of their tasks."""
+        first = int((group.positions < group.prompts.size).sum())
+        rows = (group.positions[first:] - group.prompts.size) // group.windows[0].size
         tasks = self._passes.to_device(group.tasks[rows])
-        by_task[0].index_add_(0, tasks, losses[first : len(group.places)])
+        by_task[0].index_add_(0, tasks, losses[first : len(group.positions)])
         by_task[1] += torch.bincount(tasks, minlength=by_task.shape[1])
 
     def _log(
@@ -237,14 +237,14 @@ class Trainer:
     def _save(self) -> None:
         tensors: dict[str, Tensor] = dict(self.model.named_parameters())
         if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
-            raise ValueError(f"step {self.step}: weights are no longer numbers; try a lower learning rate")
+            raise ValueError(f"step {self.step}: the weights are not finite; try a lower learning rate")
         for optimizer, name, parameter in self._optimized():
             state = optimizer.state[parameter]
             tensors |= {f"{moment}.{name}": state[moment] for moment in _MOMENTS if moment in state}
         save_checkpoint(self.output, self.step, tensors, {"config": asdict(self.config), "seconds": self.seconds})
 
     def _catch_up(self) -> None:
-        """Go on from the latest checkpoint, where it is not what this run has come to."""
+        """Load the latest checkpoint, unless this run is at its step already."""
         checkpoints = find_checkpoints(self.output)
         if checkpoints and step_of(checkpoints[-1]) != self.step:
             self._restore(checkpoints[-1])
@@ -258,7 +258,7 @@ class Trainer:
         for key, value in config.items():
             if was.get(key) != value:
                 raise ValueError(
-                    f"{path}: was trained with {key}={was.get(key)!r}, not {value!r}; "
+                    f"{path} was trained with {key}={was.get(key)!r}, not {value!r}; "
                     "give the same settings, or another output directory"
                 )
         self.step, self.seconds = facts["step"], facts["seconds"]

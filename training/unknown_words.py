@@ -1,7 +1,7 @@
-"""Texts with words that nobody knows: a network that only ever sees a grammar's words spells others wrong.
+"""Made-up words in training texts: a model that has seen only the words of a grammar misspells all others.
 
-Of the words in the benchmark's test texts half or more are in no training text. Copying them is learned from made-up
-ones, as copying names is.
+Half or more of the words in the benchmark's test texts are in no training text. The model learns to copy such words
+from made-up ones, as it learns to copy names.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 
-from hub_dataset.randomness import Stream, draw_index
+from hub_dataset.randomness import Stream, draw_index, pick
 from hub_dataset.sentences import VOCABULARIES
 from hub_dataset.sentences.lexicon import read_lexicon
 
 from .names import SpelledNames, TrainingPeople
 
-# Shares of the texts whose people have other names, of those in which words may be replaced, and of words in these.
+# Share of the texts whose people are renamed, of those in which words are replaced, and of the words replaced there.
 RENAMED, REWRITTEN, REPLACED = 0.6, 0.5, 0.6
-# How often a made-up word is of the tokenizer's pieces, not spelled like English.
+# How often a made-up word consists of the tokenizer's pieces instead of being spelled like English.
 _PIECES = 0.4
 _SHORTEST = 4
 _VOWELS = "aeiou"
-# What a noun or its adjective comes after; where else a word stands, another would not fit.
+# Words before a noun or its adjective: only there does another word fit in as well.
 _AFTER = "a|an|the|some|any|no|my|your|his|her|our|their|this|that|these|those|each|every|several|new|old|many|of|with"
 _CANDIDATES = re.compile(rf"\b(?:{_AFTER}) ([a-z]{{{_SHORTEST},}})\b")
 
@@ -42,10 +42,10 @@ class UnknownWords:
         self._names = frozenset(name for vocabulary in VOCABULARIES for name in read_lexicon(vocabulary).names)
 
     def put(self, draw: Stream, texts: Sequence[str], answer: str) -> tuple[list[str], str]:
-        """The same texts and answer with some words replaced, everywhere alike.
+        """The same texts and answer with some words replaced, each by the same word everywhere.
 
-        Names of people may be; and words that stand after an article and the like in both text and answer, by others
-        that begin with a vowel or end in s where the old ones do, so that articles and numbers agree as before.
+        Names of people may be replaced, and words after an article or the like in both texts and answer. A new word
+        begins with a vowel or ends in s where the old one does, so that articles and numbers agree as before.
         """
         text = " ".join(texts)
         words = set(re.findall(r"[A-Za-z]+", text))
@@ -66,7 +66,7 @@ class UnknownWords:
 
     def _word(self, draw: Stream, like: str) -> str:
         if self._tails and draw() < _PIECES:
-            made = "".join(self._tails[draw_index(draw, len(self._tails))] for _ in range(2 + draw_index(draw, 2)))
+            made = "".join(pick(draw, self._tails) for _ in range(2 + draw_index(draw, 2)))
         else:
             made = self._spelled.draw_word(draw)
         if like[0] in "uh":
@@ -80,7 +80,7 @@ class UnknownWords:
 
 
 def _unused(taken: set[str], make: Callable[[], str]) -> str:
-    """A word that is not among those taken, which takes it."""
+    """A new word that is not in `taken`; it is added there."""
     while (made := make()) in taken:
         pass
     taken.add(made)

@@ -15,14 +15,14 @@ average; and an item of several tokens can be begun in two places at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 
 from benchmark.theory import adaptive_closed_form, answer_items, mean_closed_form, threshold_rule
+from benchmark.theory.tasks import ORDERS, mean_over_lengths
 
-#: Schedulers that commit k tokens in an order that closed forms are known for.
-ORDERS = ("random", "left_to_right", "confidence", "margin", "entropy")
 THRESHOLDS = tuple(hundredths / 100 for hundredths in range(50, 101, 2))
 
 
@@ -51,18 +51,23 @@ class AnswerTokens:
     items: int
 
 
+# Scheduler → which tokens its steps share out evenly until those of items are decoded.
+_DECODED: dict[str, Callable[[AnswerTokens], int]] = {
+    "random": lambda sample: sample.window,
+    "left_to_right": lambda sample: sample.answer,
+    "confidence": lambda sample: sample.items,
+}
+
+
 def item_tokens_per_step(scheduler: str, k: int, samples: Sequence[AnswerTokens]) -> float | None:
     """Tokens of items that a step commits where k tokens are committed in all, mean over samples; see this module.
 
     None for schedulers other than `random`, `left_to_right` and `confidence`.
     """
-    if scheduler not in ("random", "left_to_right", "confidence") or not samples:
+    decoded = _DECODED.get(scheduler)
+    if decoded is None or not samples:
         return None
-    total = 0.0
-    for sample in samples:
-        decoded = {"random": sample.window, "left_to_right": sample.answer, "confidence": sample.items}[scheduler]
-        total += sample.items / ceil(decoded / k)
-    return total / len(samples)
+    return sum(sample.items / ceil(decoded(sample) / k) for sample in samples) / len(samples)
 
 
 def closed_forms(task: str, lengths: Sequence[int], scheduler: str) -> list[ClosedForm]:
@@ -108,9 +113,8 @@ def _by_count(
 def _by_threshold(task: str, lengths: Sequence[int], greedy: bool) -> list[tuple[float, float, float]]:
     points = []
     for threshold in THRESHOLDS:
-        rule = threshold_rule(threshold)
-        known = {length: adaptive_closed_form(task, length, rule, greedy=greedy) for length in sorted(set(lengths))}
-        values = [value for length in lengths if (value := known[length]) is not None]
-        if len(values) == len(lengths):
-            points.append((threshold, threshold, 100 * sum(values) / len(values)))
+        form = partial(adaptive_closed_form, task, rule=threshold_rule(threshold), greedy=greedy)
+        accuracy = mean_over_lengths(lengths, form)
+        if accuracy is not None:
+            points.append((threshold, threshold, 100 * accuracy))
     return points

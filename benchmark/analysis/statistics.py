@@ -3,8 +3,9 @@
 What is computed follows ParallelBench (arXiv 2510.04767). Scores are percentages, 0..100, unless said otherwise.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +29,28 @@ def _resample_counts(samples: int, seed: Sequence[int], resamples: int) -> Itera
         yield generator.multinomial(samples, chance, size=size).astype(np.float64)
 
 
-def bootstrap_means(values: FloatArray, *, seed: Sequence[int] = (0,), resamples: int = RESAMPLES) -> FloatArray:
-    """Means of `resamples` resamples drawn with replacement from the rows of `values`.
-
-    All columns share the resamples, so that one matrix product serves every setting of a task, and so that the
-    difference of two columns can be taken resample by resample.
+def bootstrap_seed(settings: Mapping[str, Any], task: str) -> tuple[int, int]:
+    """What seeds the bootstrap of a task: the run's first seed and the task alone, so that a task's intervals do not
+    depend on what else was run.
 
     Args:
-        values: (samples, settings).
+        settings: of the run.
+        task: its name.
+    """
+    seed = next(iter(settings.get("seeds", ())), 0)
+    return seed if isinstance(seed, int) and seed >= 0 else 0, crc32(task.encode("utf-8", "surrogatepass"))
+
+
+def bootstrap_means(values: FloatArray, *, seed: Sequence[int] = (0,), resamples: int = RESAMPLES) -> FloatArray:
+    """Means of `resamples` resamples of the questions, and of the seeds that each was answered with.
+
+    Questions and seeds are drawn with replacement independently of each other, so that the means vary as those of other
+    questions and other seeds would. With one seed this is the ordinary bootstrap over questions. All columns share the
+    resamples, so that one matrix product serves every setting of a task, and so that the difference of two columns can
+    be taken resample by resample.
+
+    Args:
+        values: (questions, seeds, settings); (questions, settings) with one seed.
         seed: non-negative integers; equal seeds give equal resamples.
         resamples: how many.
 
@@ -43,13 +58,27 @@ def bootstrap_means(values: FloatArray, *, seed: Sequence[int] = (0,), resamples
         (resamples, settings).
 
     Raises:
-        ValueError: `values` is not two-dimensional or has no row.
+        ValueError: `values` has another shape, or has no row.
+
+    Source: the bootstrap of crossed random effects, A. B. Owen, "The pigeonhole bootstrap", 2007.
     """
-    if values.ndim != 2 or len(values) == 0:
-        raise ValueError(f"values have shape {values.shape}; expected (samples, settings) with at least one sample")
-    samples = len(values)
-    chunks = [counts @ values for counts in _resample_counts(samples, seed, resamples)]
-    return np.concatenate(chunks) / samples
+    values = values[:, None] if values.ndim == 2 else values
+    if values.ndim != 3 or values.size == 0:
+        shape = "(questions, seeds, settings) with at least one question"
+        raise ValueError(f"values have shape {values.shape}; expected {shape}")
+    questions, seeds, settings = values.shape
+    # Another stream, so that the questions that are drawn do not depend on the number of seeds.
+    drawn = np.concatenate(list(_resample_counts(seeds, (*seed, 1), resamples))) if seeds > 1 else None
+    chunks: list[FloatArray] = []
+    done = 0
+    for counts in _resample_counts(questions, seed, resamples):
+        of_seeds = (counts @ values.reshape(questions, -1)).reshape(-1, seeds, settings)
+        if drawn is not None:
+            of_seeds = of_seeds * drawn[done : done + len(counts), :, None]
+        chunks.append(of_seeds.sum(axis=1))
+        done += len(counts)
+    means: FloatArray = np.concatenate(chunks) / (questions * seeds)
+    return means
 
 
 def percentile_interval(resampled: FloatArray, level: float = LEVEL) -> tuple[FloatArray, FloatArray]:
@@ -61,6 +90,12 @@ def percentile_interval(resampled: FloatArray, level: float = LEVEL) -> tuple[Fl
     tail = (1.0 - level) / 2 * 100
     low, high = np.percentile(resampled, [tail, 100 - tail], axis=0)
     return low, high
+
+
+def deviation_of_mean(deviations: Sequence[float | None]) -> float | None:
+    """Of the mean of several tasks, each of which has noise of its own; None unless all are known."""
+    known = [value for value in deviations if value is not None]
+    return float(np.sqrt(np.sum(np.square(known))) / len(known)) if len(known) == len(deviations) else None
 
 
 def largest_tokens_per_step(points: Sequence[tuple[float, float]], score: float, *, interpolate: bool) -> float | None:

@@ -15,12 +15,17 @@ from hub_dataset.commands import OneLineErrors
 COMMANDS = {
     "run": "Run models x tasks x methods, then print the table.",
     "report": "Print the table and redraw the plots of a run, or of several.",
+    "compare": "Say what changed from one run to another, question by question.",
+    "publish": "Publish a run and its entry of the leaderboard on the Hub.",
     "list": "List tasks, schedulers, models and grids.",
     "watch": "Decode one question and show every step.",
     "damage": "Show how much damage each score of text sees.",
+    "serve": "Offer a model under a method as a chat-completions server.",
+    "lm-eval": "Run lm-eval, which then knows our models and methods.",
+    "lm-eval-tasks": "Write the benchmark's tasks as files of lm-eval.",
 }
 # A module called list would hide the built-in one here.
-_MODULES = {"list": "listing"}
+_MODULES = {"list": "listing", "lm-eval": "lm_eval", "lm-eval-tasks": "lm_eval_tasks"}
 
 
 class LazyCommands(OneLineErrors):

@@ -12,6 +12,8 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from benchmark.protocol.tasks import Catalogue
+
 
 def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
     """Refuse infinity and NaN."""
@@ -81,6 +83,13 @@ def _keep_debug(context: click.Context, parameter: click.Parameter, value: bool)
 debug = click.option(
     "--debug", is_flag=True, expose_value=False, is_eager=True, callback=_keep_debug, help="Show tracebacks of errors."
 )
+config = click.option(
+    "--config",
+    type=click.Path(),
+    callback=path,
+    metavar="FILE",
+    help="A YAML file with tasks of your own, as `generate_tasks.py build --config` takes it.",
+)
 chat_option = click.option(
     "--chat-option",
     "chat_options",
@@ -88,6 +97,31 @@ chat_option = click.option(
     multiple=True,
     callback=chat_options,
     help="What chat templates are told, as in enable_thinking=false; repeatable.",
+)
+base_url = click.option(
+    "--base-url", callback=not_blank, metavar="URL", help="Address of the server of api: models, up to /v1."
+)
+concurrency = click.option(
+    "--concurrency",
+    type=click.IntRange(min=1, max=1024),
+    default=16,
+    show_default=True,
+    help="Requests that api: models have in flight.",
+)
+timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=finite,
+    default=300.0,
+    show_default=True,
+    help="Seconds of silence after which a request to a server is made again.",
+)
+log_requests = click.option(
+    "--log-requests",
+    type=click.Path(dir_okay=False),
+    callback=path,
+    metavar="FILE",
+    help="Add requests to servers and their answers to this file, without headers.",
 )
 temperature = click.option(
     "--temperature",
@@ -109,6 +143,19 @@ max_new_tokens = click.option(
 block_length = click.option(
     "--block-length", type=click.IntRange(min=1), help="Length of the blocks, for all schedulers that name none."
 )
+
+published = click.option(
+    "--published",
+    is_flag=True,
+    help="Draw the paper's curves behind those of the plots, in grey; report.html has a switch for them.",
+)
+
+
+def catalogue(given: str | Path | None) -> Catalogue:
+    """The tasks that can be named, those of a user's file among them."""
+    from benchmark.protocol.tasks import Catalogue
+
+    return Catalogue(None if given is None else Path(given))
 
 
 def console() -> Console:

@@ -9,8 +9,8 @@ import click
 from benchmark.cli import options
 
 
-def show_report(*directories: Path, output: Path | None = None) -> None:
-    """Write the report of a run, or of several into `output`, and print its tables.
+def show_report(*directories: Path, output: Path | None = None, published: bool = False) -> None:
+    """Write the report of a run, or of several into `output`, and print its tables; `published` as in `write_report`.
 
     Raises:
         ValueError: a directory holds no run, or the runs do not go into one report.
@@ -20,15 +20,15 @@ def show_report(*directories: Path, output: Path | None = None) -> None:
     console = options.console()
     if console.is_terminal:
         with console.status("drawing the plots"):
-            written = write_report(*directories, output=output)
+            written = write_report(*directories, output=output, published=published)
     else:
-        written = write_report(*directories, output=output)
+        written = write_report(*directories, output=output, published=published)
     for part in written.renderables():
         console.print(part)
     if written.missing_line:
         console.print(written.missing_line)
     console.print(
-        f"{len(written.files)} files in {written.directory}: summary.json, summary.csv, plots/*.png",
+        f"{len(written.files)} files in {written.directory}: report.html, summary.json, summary.csv, plots/*.png",
         soft_wrap=True,
         markup=False,
     )
@@ -44,7 +44,8 @@ def show_report(*directories: Path, output: Path | None = None) -> None:
     callback=options.path,
     help="Where the report goes; by default the run's own directory. Several runs need one.",
 )
-def command(directories: tuple[Path, ...], output: Path | None) -> None:
+@options.published
+def command(directories: tuple[Path, ...], output: Path | None, published: bool) -> None:
     """Print the table and redraw the plots of a run, from its DIRECTORY alone.
 
     Several runs are shown in one report, their models side by side. They must have been run with the same seed,
@@ -57,4 +58,4 @@ def command(directories: tuple[Path, ...], output: Path | None) -> None:
     """
     if len(directories) > 1 and output is None:
         raise click.UsageError("several runs need a directory for their report: add --output DIRECTORY.")
-    show_report(*directories, output=output)
+    show_report(*directories, output=output, published=published)

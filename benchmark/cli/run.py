@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,53 +13,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark.cli import options as shared
+from benchmark.cli.checks import check_models, check_references
+from benchmark.cli.choosing import chosen_grid, left_to_others, load_models
 from benchmark.cli.report import show_report
+from benchmark.cli.run_options import RunOptions
 from benchmark.engine.allocator import keep_freed_memory
-from benchmark.protocol.questions import Row, load_rows
-from benchmark.protocol.settings import RunSettings, package_version, settings_groups, settings_keys
-from benchmark.store.runs import LOCK, PLOTS, SAMPLES, SETTINGS, SUMMARIES, RunStore
+from benchmark.protocol.questions import Row
+from benchmark.protocol.settings import RunSettings, package_version
+from benchmark.store.going_on import holds_run
+from benchmark.store.runs import RunStore
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from benchmark.models import BenchmarkModel, ModelOptions
-    from benchmark.protocol.grids import Grid
+    from benchmark.engine.crew import Crew
+    from benchmark.models import BenchmarkModel
 
 RESULTS = Path("results")
 _RECORDED_PACKAGES = ("torch", "diffusers", "transformers", "datasets", "evaluate", "numpy")
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What a user asked for, by the names of the options; None means the default."""
-
-    models: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
-    schedulers: tuple[str, ...] = ()
-    grid: str | None = None
-    samples: int | None = None
-    full: bool = False
-    block_length: int | None = None
-    max_new_tokens: int | None = None
-    temperature: float | None = None
-    seed: int = 0
-    batch_size: int | None = None
-    dtype: str | None = None
-    device: str | None = None
-    revision: str | None = None
-    chat_options: Mapping[str, Any] = field(default_factory=dict)
-    compiled: bool = False
-    output: Path | None = None
-    fresh: bool = False
-    allow_unanswerable: bool = False
-    dry_run: bool = False
-
-    @property
-    def for_models(self) -> ModelOptions:
-        """How models with weights are loaded."""
-        from benchmark.models import ModelOptions
-
-        return ModelOptions(self.dtype, self.device, self.revision, self.compiled, self.chat_options)
 
 
 @click.command(name="run")
@@ -67,11 +39,16 @@ class RunOptions:
     "models",
     multiple=True,
     help="ideal, reference, a directory, owner/name[@revision] on the Hub, or package.module:factory, which returns a "
-    "model and a tokenizer of your own; repeatable.",
+    "model and a tokenizer of your own; ar:NAME_OR_DIRECTORY, an autoregressive model; api:NAME[@URL], one behind a "
+    "server; repeatable.",
 )
 @click.option(
-    "--task", "tasks", multiple=True, help="Task, a pattern such as 'waiting_line_*', or a group of tasks; repeatable."
+    "--task",
+    "tasks",
+    multiple=True,
+    help="Task, a pattern such as 'waiting_line_*', a group of tasks, or a directory with a dataset; repeatable.",
 )
+@shared.config
 @click.option(
     "--scheduler",
     "schedulers",
@@ -86,6 +63,9 @@ class RunOptions:
 @shared.max_new_tokens
 @shared.temperature
 @shared.seed
+@click.option(
+    "--seeds", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many seeds, from --seed on."
+)
 @shared.debug
 @click.option(
     "--batch-size",
@@ -94,17 +74,71 @@ class RunOptions:
     show_default=True,
     help="Rows per forward pass; auto: as many as there is memory for. Halved where memory runs out.",
 )
+@click.option(
+    "--sharing/--no-sharing",
+    default=True,
+    show_default=True,
+    help="Share a forward pass among settings that stand at the same state; without it each has the time that it takes "
+    "alone. No answer changes.",
+)
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=shared.finite,
+    help="Gigabytes for shared states and, on a CPU, a batch; by default by what is free.",
+)
+@click.option(
+    "--gpus",
+    type=click.IntRange(min=1),
+    help="Worker processes, each with the model on a GPU of its own; by default as many as there are GPUs.",
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Worker processes on CPUs, each with a copy of the model.")
+@click.option(
+    "--ray",
+    callback=shared.not_blank,
+    metavar="ADDRESS",
+    help="Place workers on a cluster of Ray: auto, the one that this machine is part of, or HOST:PORT.",
+)
 @shared.dtype
 @click.option("--device", help="cpu, cuda, cuda:1 ...; auto: all GPUs together. By default a GPU if there is one.")
 @click.option(
     "--revision", callback=shared.not_blank, help="Branch, tag or commit on the Hub, for models that name none."
 )
 @shared.chat_option
-@click.option("--compile", "compiled", is_flag=True, help="Compile models with torch.compile.")
+@click.option(
+    "--compile/--no-compile",
+    "compiled",
+    default=None,
+    help="Compile models with torch.compile; by default on a GPU, if all tokens of a model see each other.",
+)
+@click.option(
+    "--quantization",
+    type=click.Choice(["int8", "fp8"]),
+    help="Weights in 8 bits by torchao, fp8 with activations too; recorded, since some answers differ.",
+)
+@shared.base_url
+@shared.concurrency
+@shared.timeout
+@shared.log_requests
 @click.option("--output", type=click.Path(), callback=shared.path, help="Directory of the run; else one in results/.")
 @click.option("--fresh", is_flag=True, help="Start anew instead of going on with what is in the directory.")
 @click.option("--allow-unanswerable", is_flag=True, help="Run tasks, too, no right answer of which fits.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be run, and how many forward passes that takes.")
+@click.option(
+    "--log", "logs", multiple=True, type=click.Choice(["wandb", "trackio"]), help="Tell a tracker; repeatable."
+)
+@click.option("--log-samples", is_flag=True, help="Tell trackers the samples, too.")
+@shared.published
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only say what would be run, how many forward passes that takes, and how long for models on this machine.",
+)
+@click.option(
+    "--probe/--no-probe",
+    default=True,
+    show_default=True,
+    help="With --dry-run, try models that are on this machine for some seconds, to estimate the time.",
+)
 def command(**arguments: Any) -> None:
     """Run models x tasks x methods, then print the table and draw the trade-off.
 
@@ -120,6 +154,7 @@ def command(**arguments: Any) -> None:
       parallelbench run --task waiting_line_shuffle --scheduler entropy --scheduler threshold:threshold=0.8
       parallelbench run --model GSAI-ML/LLaDA-8B-Instruct --model ideal:GSAI-ML/LLaDA-8B-Instruct --device cuda
       parallelbench run --grid paper --model GSAI-ML/LLaDA-1.5 --dry-run
+      parallelbench run --model api:qwen2.5-7b --base-url http://127.0.0.1:8000/v1 --concurrency 32
     """
     run_benchmark(RunOptions(**arguments))
 
@@ -133,9 +168,10 @@ def run_benchmark(options: RunOptions) -> None:
     if options.dry_run:
         from benchmark.cli.dry_run import show_dry_run
 
-        show_dry_run(_chosen_grid(options))
+        catalogue = shared.catalogue(options.config)
+        show_dry_run(chosen_grid(options, catalogue), catalogue, options)
         return
-    show_report(run_into_store(options, shared.console()).directory)
+    show_report(run_into_store(options, shared.console()).directory, published=options.published)
 
 
 def run_into_store(options: RunOptions, console: Console, own: Mapping[str, BenchmarkModel] | None = None) -> RunStore:
@@ -151,83 +187,87 @@ def run_into_store(options: RunOptions, console: Console, own: Mapping[str, Benc
             new tokens though that is not allowed, or the directory holds another run or is in use. Nothing is written
             then.
     """
+    from benchmark.cli.workers import crew_for
+    from benchmark.engine.placement import find_placement
+    from benchmark.loggers.trackers import check_trackers
     from benchmark.models import reference
     from benchmark.protocol.grids import expand_grid
+    from benchmark.theory.references import kind_of_rows
+    from hub_dataset import checksum
 
-    grid = _chosen_grid(options)
+    check_trackers(options.logs)
+    catalogue = shared.catalogue(options.config)
+    grid = chosen_grid(options, catalogue)
     keep_freed_memory()
     names = dict.fromkeys(name for group in grid.groups if not group.needs for name in group.models or grid.models)
-    loaded = {model.name: model for model in _load_models(list(names), options.for_models, own or {})}
-    parts = expand_grid(grid, lambda name: loaded[name].answer_length if name in loaded else None)
+    placement, line = find_placement(
+        gpus=options.gpus, workers=options.workers, address=options.ray, device=options.device
+    )
+    for_models = replace(options.for_models, of_workers=None if placement is None else placement.device)
+    loaded = {model.name: model for model in load_models(list(names), for_models, own or {})}
+    parts = expand_grid(grid, lambda name: loaded[name].answer_length if name in loaded else None, catalogue)
     groups = tuple(part.group for part in parts if not part.needs)
     tasks = list(dict.fromkeys(task for group in groups for task in group.tasks))
-    rows = {task: load_rows(task, grid.samples) for task in tasks}
+    rows = {task: catalogue[task].load(grid.samples) for task in tasks}
+    if not options.models and not options.grid:
+        groups = left_to_others(groups, rows, lambda line: _say(console, line))
     settings = RunSettings(
         groups=groups,
         samples=grid.samples,
-        seed=options.seed,
+        seeds=tuple(range(options.seed, options.seed + options.seeds)),
         temperature=options.temperature,
-        checksums=_checksums(rows),
+        checksums={task: checksum(asked) for task, asked in rows.items()},
         model_records={name: model.record() for name, model in loaded.items()},
+        sources={task: dict(source) for task in tasks if (source := catalogue[task].source) is not None},
+        kinds={task: kind_of_rows(rows[task]) for task in tasks},
     )
     store = RunStore(options.output or RESULTS / settings.directory_name)
+    wanted = {**settings.as_dict(), "new_tokens": _new_tokens(settings, loaded, rows)}
     limits: dict[str, Any] = {}
-    if not _holds_run(store, settings, options.fresh):
-        limits = _check_models(list(loaded.values()), rows, settings, options.allow_unanswerable)
+    if not _is_the_same(store, wanted, options.fresh):
+        check_references(catalogue, rows)
+        limits = check_models(list(loaded.values()), rows, settings, options.allow_unanswerable)
     for part in parts:
         if part.needs:
             _say(console, f"{part.runs} runs of {', '.join(part.group.models)} are left out: they need {part.needs}")
     if not options.models and not options.grid and not reference.is_here():
         _say(console, f"the reference model is not here (no weights in {reference.DIRECTORY}); running the ideal model")
+    by_name = [name for name in names if name not in (own or {})]
+    crew = None if placement is None else crew_for(placement, settings, options, by_name)
+    if line is not None and any(model.has_weights for model in loaded.values()):
+        _say(console, line)
     with store.lock():
         # Once more: another process may have begun a run since.
-        if _holds_run(store, settings, options.fresh):
-            store.convert()
-        else:
+        if not _is_the_same(store, wanted, options.fresh):
             if options.fresh:
                 store.clear()
-            told = {"new_tokens": _new_tokens(settings, loaded, rows), "versions": _versions(), **limits, "devices": {}}
-            store.write_settings({**settings.as_dict(), **told})
-        _run_missing(store, settings, rows, list(loaded.values()), options.batch_size, console)
+            store.write_settings({**wanted, "versions": _versions(), **limits, "devices": _devices(store)})
+        _run_missing(store, settings, rows, list(loaded.values()), options, console, crew)
     return store
+
+
+def _is_the_same(store: RunStore, wanted: Mapping[str, Any], fresh: bool) -> bool:
+    """Whether the directory holds just this run, so that all that was checked before need not be checked again.
+
+    Raises:
+        ValueError: it holds another one.
+    """
+    if not holds_run(store, wanted, fresh=fresh):
+        return False
+    found = store.read_settings()
+    return all(found.get(key) == value for key, value in json.loads(json.dumps(wanted)).items())
+
+
+def _devices(store: RunStore) -> dict[str, Any]:
+    """What the directory's run had run on, if there is one."""
+    try:
+        return dict(store.read_settings().get("devices", {}))
+    except ValueError:
+        return {}
 
 
 def _say(console: Console, line: str) -> None:
     console.print(line, soft_wrap=True, markup=False)
-
-
-def _chosen_grid(options: RunOptions) -> Grid:
-    """The grid that was named, or the default one, with the values that options gave in place of its own."""
-    from benchmark.models import default_models, reference
-    from benchmark.protocol.grids import read_grid
-
-    quick = not options.models and not options.full and reference.is_here()
-    grid = read_grid(options.grid or ("quick" if quick else "protocol"))
-    return grid.narrowed(
-        models=options.models or (() if options.grid else default_models()),
-        tasks=options.tasks,
-        schedulers=options.schedulers,
-        block_length=options.block_length,
-        new_tokens=options.max_new_tokens,
-        samples=options.samples,
-        within=options.grid is not None,
-    )
-
-
-def _load_models(names: list[str], options: ModelOptions, own: Mapping[str, BenchmarkModel]) -> list[BenchmarkModel]:
-    from benchmark.models import HubModel, load_model
-
-    loaded = [own[name] if name in own else load_model(name, options) for name in names]
-    on_the_hub = any(isinstance(model, HubModel) and model.on_the_hub for model in loaded)
-    if options.revision is not None and not on_the_hub:
-        raise ValueError(f"--revision {options.revision}: none of the models comes from the Hub, so none has revisions")
-    return loaded
-
-
-def _checksums(rows: dict[str, list[Row]]) -> dict[str, str]:
-    import hub_dataset
-
-    return {task: hub_dataset.checksum(rows[task]) for task in rows}
 
 
 def _new_tokens(
@@ -242,110 +282,6 @@ def _new_tokens(
         }
         for name, model in models.items()
     }
-
-
-def _check_models(
-    models: Sequence[BenchmarkModel], rows: dict[str, list[Row]], settings: RunSettings, allow_unanswerable: bool
-) -> dict[str, Any]:
-    """What models can do in part only: lines on it, and the best scores that are left where they are below 100.
-
-    Raises:
-        ValueError: a model cannot do a task, or no right answer of one fits and `allow_unanswerable` is false.
-    """
-    from hub_dataset.fit import answer_fit
-
-    notices: list[str] = []
-    best_scores: dict[str, dict[str, float]] = {}
-    for model in models:
-        for task, asked in rows.items():
-            if not settings.methods_of(model.name, task):
-                continue
-            new_tokens = settings.new_tokens(model, task, asked)
-            try:
-                notice = model.check_task(asked, new_tokens)
-            except ValueError as error:
-                raise ValueError(f"{model.name} on {task}: {error}") from error
-            if notice is not None:
-                notices.append(f"{model.name} on {task}: {notice}")
-            count_tokens = model.token_counter()
-            if count_tokens is None:
-                continue
-            fit = answer_fit(asked, new_tokens, count_tokens)
-            if fit.too_long == fit.rows and not allow_unanswerable:
-                raise ValueError(f"{model.name} on {task}: {fit.limit()}; --allow-unanswerable runs it all the same")
-            if fit.limit() is not None:
-                notices.append(f"{model.name} on {task}: {fit.limit()}")
-            if fit.too_long:
-                best_scores.setdefault(model.name, {})[task] = fit.best_score
-    return {"notices": notices, "best_scores": best_scores}
-
-
-def _holds_run(store: RunStore, settings: RunSettings, fresh: bool) -> bool:
-    """Whether the directory holds this very run to go on with; if not, a new one may begin there.
-
-    Raises:
-        ValueError: it holds another run, or samples without the settings of their run; with `fresh`, files that are
-            not of a run.
-    """
-    directory = store.directory
-    own = [name for name in (SETTINGS, SAMPLES, PLOTS, *SUMMARIES) if (directory / name).exists()]
-    if fresh:
-        if own and not (directory / LOCK).exists():
-            # No run was ever started there: unless the settings are those of a run that was copied, all of it stays.
-            try:
-                store.read_settings()
-            except ValueError:
-                raise ValueError(
-                    f"{directory} holds {', '.join(own)}, but no run that --fresh could replace; "
-                    "choose another --output"
-                ) from None
-        return False
-    if SETTINGS in own:
-        _compare(directory, store.read_settings(), settings.as_dict())
-        return True
-    if SAMPLES in own and any((directory / SAMPLES).rglob("*.jsonl")):
-        raise ValueError(
-            f"{directory} holds samples without the {SETTINGS} of their run; "
-            "choose another --output, or --fresh to replace them"
-        )
-    return False
-
-
-def _compare(directory: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Refuse to go on with a run that differs in what decides its numbers."""
-    there, here = _facts(found), _facts(wanted)
-    different = [what for what in here | there if there.get(what) != here.get(what)]
-    if different:
-        what = different[0]
-        short = not isinstance(there.get(what), frozenset | dict)
-        values = f" is {_in_words(there.get(what))} there, {_in_words(here.get(what))} here" if short else ""
-        difference = f"{what}{values}" if short else f"other {what}"
-        raise ValueError(
-            f"{directory} holds another run ({difference}); choose another --output, or --fresh to replace it"
-        )
-
-
-def _facts(settings: dict[str, Any]) -> dict[str, Any]:
-    """What decides the numbers of a run, by how an error names it; first what tells most."""
-    groups = settings_groups(settings)
-    keys = settings_keys(groups)
-    facts: dict[str, Any] = {
-        "models": frozenset(model for model, _, _ in keys),
-        "tasks": frozenset(task for _, task, _ in keys),
-        "methods": frozenset(keys),
-    }
-    for entry in settings["models"]:
-        record = {} if isinstance(entry, str) else entry
-        for key, value in record.items():
-            # Of several sources the one that changed is named.
-            several = {f"{key} {part}": of_part for part, of_part in value.items()} if key == "source" else {key: value}
-            facts |= {f"{part} of {record['name']}": of_part for part, of_part in several.items() if part != "name"}
-    facts |= {f"new tokens of {task}": group.new_tokens for group in groups for task in group.tasks}
-    return facts | {key: settings.get(key) for key in ("samples", "seed", "temperature", "data", "parallelbench")}
-
-
-def _in_words(value: Any) -> str:
-    return "the default" if value is None else str(value)
 
 
 def _versions() -> dict[str, str]:
@@ -363,38 +299,48 @@ def _run_missing(
     settings: RunSettings,
     rows: dict[str, list[Row]],
     models: list[BenchmarkModel],
-    batch_size: int | None,
+    options: RunOptions,
     console: Console,
+    crew: Crew | None,
 ) -> None:
     from benchmark.engine.runner import Runner
     from benchmark.loggers.terminal import shown_progress
+    from benchmark.loggers.trackers import TrackedProgress, tell_results, told_trackers
 
-    runner = Runner(settings, store, rows, models, batch_size=batch_size)
-    jobs, finished = runner.jobs()
-    before = sum(finished.values())
-    total = before + sum(len(job.pending) for job in jobs)
+    how: dict[str, Any] = {"batch_size": options.batch_size, "sharing": options.sharing, "memory": options.memory}
+    runner = Runner(settings, store, rows, models, reuse=not options.fresh, crew=crew, **how)
+    plan = runner.plan()
+    jobs = plan.all_jobs
+    before, total = sum(plan.finished.values()), plan.settings
     _say(console, f"run directory: {store.directory}")
     for line in store.read_settings().get("notices", ()):
         _say(console, line)
+    for line, count in plan.outdated.items():
+        _say(console, f"{line}: {count} of {total} settings are run again")
+    for directory, count in plan.taken.items():
+        _say(console, f"{count} of {total} settings are taken from {directory}")
+    if plan.repeats:
+        count = sum(len(job.pending) for job in plan.repeats)
+        _say(console, f"{count} of {total} settings draw no noise: one seed is decoded, and its samples are theirs too")
+    if plan.kept_answers:
+        _say(console, f"{plan.kept_answers} answers of settings that lack others are on disk, and are kept")
     if not jobs:
         console.print(f"all {total} settings are on disk")
-        return
-    if before:
+    elif before:
         console.print(f"{before} of {total} settings are on disk; going on with the rest")
-    _record_devices(store, [model for model in models if any(job.model is model for job in jobs)])
+    if jobs:
+        own = [model for model in models if crew is None or model.name not in crew.setup.models]
+        # Workers tell themselves what they run on.
+        store.add_devices({model.name: model.device_name() for model in own if any(job.model is model for job in jobs)})
+    workers = 1 if crew is None else crew.placement.count
+    pending = {(job.model.name, job.task, method, job.seed) for job in jobs for method in job.pending}
     try:
-        with shown_progress(console, jobs, before) as progress:
-            runner.run(jobs, progress)
-    except KeyboardInterrupt:
+        with told_trackers(options.logs, store, pending, lambda line: _say(console, line)) as trackers:
+            if jobs:
+                with shown_progress(console, jobs, before, workers) as progress:
+                    runner.run(plan, progress if trackers is None else TrackedProgress(progress, trackers, store))
+            if trackers is not None:
+                tell_results(trackers, store, samples=options.log_samples)
+    except KeyboardInterrupt as stop:
         console.print("stopped; what is finished is kept, and the same command goes on from here")
-        raise click.exceptions.Abort from None
-
-
-def _record_devices(store: RunStore, models: list[BenchmarkModel]) -> None:
-    """Add to the settings what the models run on now; a run may go on on another machine."""
-    entry = store.read_settings()
-    devices = dict(entry.get("devices", {}))
-    for model in models:
-        devices[model.name] = list(dict.fromkeys([*devices.get(model.name, []), model.device_name()]))
-    if devices != entry.get("devices"):
-        store.write_settings({**entry, "devices": devices})
+        raise click.exceptions.Abort from stop

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark.protocol.method import STEPS, Method
+from benchmark.protocol.operating_points import AUTOREGRESSIVE
 
 # Enough tokens for a method that looks at the logits to take other steps when it is sure.
 _TRIAL_LENGTH, _TRIAL_VOCABULARY = 16, 4
@@ -14,8 +15,10 @@ def forward_passes(method: Method, new_tokens: int) -> tuple[int, bool]:
     """Forward passes for an answer of `new_tokens` tokens, and whether it is exactly as many, or at most.
 
     A method whose steps hang on what the model says takes at most one step a token, or a few more if it masks tokens
-    again.
+    again. An autoregressive model takes at most a pass a token; what a server does is not known, and counts as nothing.
     """
+    if method.is_operating_point:
+        return (new_tokens if method.name == AUTOREGRESSIVE else 0), False
     length = min(method.decoded_block_length or new_tokens, new_tokens)
     whole, rest = divmod(new_tokens, length)
     passes = whole * _steps(method, length) + (_steps(method, rest) if rest else 0)

@@ -61,6 +61,11 @@ class _SharedSession:
             self._session = self._owner._session_for(sequences, self._request)
         return self._session.look(sequences, start, stop)
 
+    def look_at_states(self, sequences: Any, rows: Any, start: int, stop: int) -> ModelView:
+        session: Any = self._session
+        view: ModelView = session.look_at_states(sequences, rows, start, stop)
+        return view
+
     def end_block(self, sequences: Any, start: int, stop: int) -> None:
         if self._session is not None:
             self._session.end_block(sequences, start, stop)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
+import json
 import os
 import shutil
 import sys
@@ -17,6 +19,13 @@ from benchmark.protocol.questions import Row
 from hub_dataset.parts import METRIC
 
 
+def is_text(reference: str) -> bool:
+    """Whether answers to a question with this reference are sentences, scored by programs of others."""
+    from hub_dataset.generators import TEXT_SCORERS
+
+    return json.loads(reference).get("scorer") in TEXT_SCORERS
+
+
 class Scorer:
     """The metric, loaded when it is first needed, and used by one thread at a time."""
 
@@ -24,14 +33,26 @@ class Scorer:
         self._using = Lock()
         self._metric: Any = None
 
-    def prepare(self, references: Sequence[str]) -> None:
-        """Start and load what scoring answers to such references takes, so that what is missing is said at once.
+    def prepare(self, task: str, references: Sequence[str]) -> None:
+        """Start and load what scoring answers to a task's references takes, so that what is missing is said at once.
 
         Raises:
+            ValueError: a reference is malformed.
             OSError: something is not installed or cannot be reached.
         """
         with self._using:
-            self._load().prepare(references)
+            try:
+                self._load().prepare(references)
+            except ValueError as error:
+                raise ValueError(f"{task}: {error}") from None
+
+    def check(self, task: str, references: Sequence[str]) -> None:
+        """Read a task's references, those of text left out, which takes more than reading.
+
+        Raises:
+            ValueError: one is malformed.
+        """
+        self.prepare(task, [reference for reference in references if not is_text(reference)])
 
     def score(self, rows: Sequence[Row], samples: Sequence[Sample]) -> tuple[list[Sample], dict[str, str]]:
         """Samples with their scores, and the signatures of what gave those of text."""
@@ -51,6 +72,15 @@ class Scorer:
         if self._metric is None:
             self._metric = load_metric()
         return self._metric
+
+
+@cache
+def metric_version() -> str:
+    """What tells the metric of this installation from others: a hash of its source."""
+    digest = hashlib.sha256()
+    for path in sorted(METRIC.glob("*.py")):
+        digest.update(path.name.encode() + b"\n" + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def load_metric() -> Any:

@@ -7,19 +7,33 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from threading import Event, current_thread, main_thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Job = TypeVar("Job")
 
 
+class Stopped(Exception):
+    """What is being done was told to stop before it was complete."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came; it does what Ctrl-C does, but for the exit code, by which a batch system knows its own signal."""
+
+    exit_code = 128 + signal.SIGTERM
+
+
 @contextmanager
 def termination_interrupts() -> Iterator[None]:
-    """Let SIGTERM, by which batch systems and containers end a process, do what Ctrl-C does."""
+    """Let SIGTERM, by which batch systems and containers end a process, raise `Terminated`."""
     if current_thread() is not main_thread():
         # Python lets the main thread alone decide about signals.
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def terminate(*_: Any) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:

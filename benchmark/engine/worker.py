@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from benchmark.engine.clock import WarmUp, decoding_time
 from benchmark.engine.prompt_sharing import PromptSharingDenoiser, shares_prompts
+from benchmark.engine.rows import Cohort, Questions
+from benchmark.engine.states import SharedStates, shares_states
 from benchmark.models.interface import (
     Answered,
     AnswerOptions,
     AnswersQuestions,
     BenchmarkModel,
     LogitsModel,
-    Sample,
     TaskModel,
-    new_sample,
 )
-from benchmark.models.prompts import cut_answer, pad_left, tokenize_prompts
+from benchmark.models.memory import RowDoesNotFit, bytes_of_row, empty_caches, free_host_memory, is_out_of_memory
 from benchmark.protocol.method import Method
 from benchmark.protocol.questions import Row
 
 if TYPE_CHECKING:
     from samplers import GenerationStep
+
+# Of the free memory of the host, for the states that are kept.
+_SHARE_FOR_STATES = 0.2
 
 
 def worker_for(model: BenchmarkModel) -> AnswersQuestions:
@@ -45,13 +47,17 @@ class LogitsWorker:
     def answers(
         self, questions: Sequence[Row], methods: Sequence[Method], options: AnswerOptions
     ) -> Iterator[Answered]:
-        """Method by method and batch by batch, with prompts encoded once for all."""
+        """First the methods that share states, all together, then the others one by one."""
         decoder = self.decoder(questions, options)
-        for method in methods:
-            yield from decoder.answers(method)
-            # Tasks side by side share the memory, so there one says nothing about the next.
-            if decoder.has_shrunk and not self.model.concurrent:
-                self._fitting = decoder.batch_size
+        sharing = [method for method in methods if options.sharing and decoder.shares_states(method)]
+        parts = [decoder.answers_together(sharing)] if sharing else []
+        parts += [decoder.answers(method) for method in methods if method not in sharing]
+        for part in parts:
+            for answered in part:
+                yield answered
+                # Tasks side by side share the memory, so there one says nothing about the next.
+                if decoder.has_shrunk and not self.model.concurrent:
+                    self._fitting = decoder.batch_size
 
     def decoder(self, questions: Sequence[Row], options: AnswerOptions) -> TaskDecoder:
         """The model made ready for these questions."""
@@ -59,6 +65,8 @@ class LogitsWorker:
         decoder = TaskDecoder(self.model, prepared, questions, options)
         if options.batch_size is None:
             decoder.batch_size = self.model.batch_size(prepared, decoder.longest_prompt, options.max_new_tokens)
+            if options.memory is not None:
+                decoder.batch_size = min(decoder.batch_size, decoder.rows_within(options.memory * 1e9 / 2))
         if self._fitting is not None:
             decoder.batch_size = min(decoder.batch_size, self._fitting)
         return decoder
@@ -80,20 +88,61 @@ class TaskDecoder:
     batch_size: int = field(init=False)
     has_shrunk: bool = field(init=False, default=False)
     _driven: Any = field(init=False)
-    _prompts: list[list[int]] = field(init=False)
+    _questions: Questions = field(init=False)
     _padded: dict[tuple[int, int], tuple[Any, Any]] = field(init=False, default_factory=dict)
-    _of_an_item: dict[int, bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.batch_size = self.options.batch_size or len(self.rows)
         model = self.prepared.model
         self._driven = PromptSharingDenoiser(model) if shares_prompts(model) else model
-        self._prompts = tokenize_prompts(self.prepared.tokenizer, self.rows, self.prepared.chat_options)
+        self._questions = Questions(self.rows, self.prepared)
+
+    @property
+    def prompts(self) -> list[list[int]]:
+        """The tokens of each question's prompt."""
+        return self._questions.prompts
 
     @property
     def longest_prompt(self) -> int:
         """Tokens."""
-        return max(map(len, self._prompts))
+        return max(map(len, self.prompts))
+
+    @property
+    def _temperature(self) -> float:
+        given = self.options.temperature
+        return self.model.default_temperature if given is None else given
+
+    def rows_within(self, memory: float) -> int:
+        """Rows that a forward pass can take with so many bytes of the host; of a GPU it takes what is free there."""
+        import torch
+
+        if torch.device(self.prepared.device).type == "cuda":
+            return self.batch_size
+        taken = bytes_of_row(self.prepared.model, self.longest_prompt, self.options.max_new_tokens)
+        return max(1, int(memory / taken))
+
+    def shares_states(self, method: Method) -> bool:
+        """Whether a method may be answered together with others."""
+        # What an approximate cache gives hangs on how a state was come to.
+        return method.cache is None and shares_states(self.prepared.model, method.build(self._temperature))
+
+    def answers_together(self, methods: Sequence[Method]) -> Iterator[Answered]:
+        """The samples of all rows under methods that share states; see `SharedStates`.
+
+        Raises:
+            ValueError: as `answers` does.
+        """
+        memory = self.options.memory
+        shared = SharedStates(
+            self._questions,
+            methods,
+            self.options,
+            temperature=self._temperature,
+            batch_size=self.batch_size,
+            memory=int(free_host_memory() * _SHARE_FOR_STATES if memory is None else memory * 1e9 / 2),
+            shrink=self._shrink,
+        )
+        return shared.answers()
 
     def answers(self, method: Method) -> Iterator[Answered]:
         """The samples of all rows under a method, batch by batch, in the order of the rows.
@@ -104,96 +153,55 @@ class TaskDecoder:
         Raises:
             ValueError: a single row does not fit into memory, or the scheduler refuses its input.
         """
-        done = 0
+        done, warm_up = 0, WarmUp()
         while done < len(self.rows):
             stop = min(done + self.batch_size, len(self.rows))
-            started = time.monotonic()
-            found = self._answer_batch(done, stop, method)
-            if found is None:
+            started = decoding_time()
+            cohort = self._decoded(done, stop, method)
+            if cohort is None:
                 self._shrink(stop - done)
                 continue
-            yield Answered(method, found, time.monotonic() - started)
+            taken = max(decoding_time() - started, 0.0)
+            samples = cohort.samples([taken / (stop - done)] * (stop - done), shared=False)
+            passes = sum(sample["num_forward_passes"] or 0 for sample in samples)
+            self.options.counted(passes, passes)
+            yield Answered(method, samples, taken, warm_up.since())
             done = stop
 
     def steps(self, method: Method) -> Iterator[GenerationStep]:
         """The steps in which `answers` comes to its answers, of all rows in one batch."""
-        from samplers import stream
+        return self._cohort(0, len(self.rows), method).run()
 
-        steps: Iterator[GenerationStep] = self._drive(stream, 0, len(self.rows), method)
-        return steps
-
-    def _answer_batch(self, start: int, stop: int, method: Method) -> list[Sample] | None:
-        """Samples of some rows, or None where memory ran out."""
-        from benchmark.models.memory import is_out_of_memory
-        from samplers import generate
-
-        def check_stop(*step: Any) -> None:
-            self.options.check_stop()
-
+    def _decoded(self, start: int, stop: int, method: Method) -> Cohort | None:
+        """Some rows, all their steps taken, or None where memory ran out."""
         try:
-            output = self._drive(generate, start, stop, method, callback_on_step_end=check_stop)
-            prompt_length = self._batch(start, stop)[0].shape[1]
-            answers = output.sequences[:, prompt_length:].tolist()
-            passes = output.num_forward_passes.tolist()
+            cohort = self._cohort(start, stop, method)
+            for _ in cohort.run():
+                self.options.check_stop()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             return None
-        return [self._sample(*of_a_row) for of_a_row in zip(self.rows[start:stop], answers, passes, strict=True)]
+        return cohort
 
-    def _drive(self, loop: Callable[..., Any], start: int, stop: int, method: Method, **more: Any) -> Any:
-        """Call one of the two loops of `samplers` on some rows."""
-        options = self.options
-        temperature = self.model.default_temperature if options.temperature is None else options.temperature
-        input_ids, attention_mask = self._batch(start, stop)
-        return loop(
-            self._driven,
-            input_ids,
-            attention_mask=attention_mask,
-            mask_token_id=self.prepared.mask_token_id,
-            scheduler=method.build(temperature),
-            max_new_tokens=options.max_new_tokens,
-            block_length=method.decoded_block_length,
-            generator=[noise_source(options.seed, row["id"], str(method)) for row in self.rows[start:stop]],
-            **more,
-        )
-
-    def _sample(self, row: Row, tokens: list[int], passes: int) -> Sample:
-        answer = cut_answer(self.prepared.tokenizer, tokens, self.prepared.stop_token_ids)
-        return new_sample(
-            row,
-            self.prepared.tokenizer.decode(answer, skip_special_tokens=True),
-            num_tokens=len(tokens),
-            num_forward_passes=passes,
-            num_answer_tokens=len(answer),
-            num_item_tokens=sum(map(self._is_of_an_item, answer)),
-        )
-
-    def _is_of_an_item(self, token: int) -> bool:
-        """Whether a token has a letter or digit, as those of names and cells have, and brackets and separators not."""
-        if token not in self._of_an_item:
-            text = self.prepared.tokenizer.decode([token], skip_special_tokens=True)
-            # Half a letter of more than one byte reads as the replacement character.
-            self._of_an_item[token] = any(character.isalnum() or character == "\ufffd" for character in text)
-        return self._of_an_item[token]
+    def _cohort(self, start: int, stop: int, method: Method) -> Cohort:
+        chosen, batch = range(start, stop), self._batch(start, stop)
+        return Cohort(self._questions, chosen, method, self._driven, self.options, self._temperature, batch)
 
     def _batch(self, start: int, stop: int) -> tuple[Any, Any]:
         if (start, stop) not in self._padded:
-            tokenizer = self.prepared.tokenizer
-            # What stands there is masked, so that any token will do where the tokenizer has none for it.
-            pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-            input_ids, attention_mask = pad_left(self._prompts[start:stop], pad)
+            input_ids, attention_mask = self._questions.padded(range(start, stop))
             device = self.prepared.device
             self._padded[start, stop] = input_ids.to(device), attention_mask.to(device)
         return self._padded[start, stop]
 
-    def _shrink(self, rows: int) -> None:
+    def _shrink(self, rows: int) -> int:
         self._padded.clear()
         if isinstance(self._driven, PromptSharingDenoiser):
             self._driven = PromptSharingDenoiser(self.prepared.model)
-        _empty_caches()
+        empty_caches()
         if rows == 1:
-            raise ValueError(
+            raise RowDoesNotFit(
                 f"the memory of {self.model.device_name()} is too small for a single row of {self.longest_prompt} "
                 f"prompt and {self.options.max_new_tokens} new tokens; try --dtype bfloat16 or another --device"
             )
@@ -201,22 +209,4 @@ class TaskDecoder:
         self.options.notice(
             f"{self.model.name}: {rows} rows did not fit into memory; going on with {self.batch_size} at a time"
         )
-
-
-def noise_source(seed: int, row_id: str, label: str) -> Any:
-    """The row's own random generator: the same whatever batch and device the row is on, another for every method."""
-    import torch
-
-    digest = hashlib.sha256(f"{seed}/{row_id}/{label}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-
-
-def _empty_caches() -> None:
-    """Give back what the frames that failed held; called outside of the handler, which would keep them alive."""
-    import gc
-
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        return self.batch_size

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .answers import valid_answers
 from .tokenizer import ASSISTANT, END, MASK, PAD, UNKNOWN
 
 _SPECIAL_TOKENS = (PAD, END, MASK, UNKNOWN, ASSISTANT)
@@ -15,40 +16,43 @@ class BorrowedTokenizer:
     """What the exact denoiser and the runner need of a tokenizer, with a lender's tokens numbered anew.
 
     Answers are cut as the lender cuts them. Of its vocabulary only what occurs in them has a number, as a matrix of
-    logits over 150,000 tokens would cost far more than the conditionals. A prompt is one token that names the row, as
-    the ideal model takes nothing else from it, and the token after which answers begin.
+    logits over 150,000 tokens would cost far more than the conditionals. They are numbered in the lender's order, so
+    that of two tokens the same one comes first whichever rows there are: what is drawn for a row does not depend on the
+    others. A prompt is one token that names the row, as the ideal model takes nothing else from it, and the token after
+    which answers begin.
 
     Args:
         lender: a transformers tokenizer.
-        rows: rows in the dataset's schema; `messages` are read.
+        rows: rows in the dataset's schema; `messages` and `reference` are read.
     """
 
     def __init__(self, lender: Any, rows: Iterable[Mapping[str, Any]]) -> None:
         self._lender = lender
         self._id_of_token = {token: index for index, token in enumerate(_SPECIAL_TOKENS)}
+        self._pieces: dict[str, list[str]] = {}
+        found: dict[int, str] = {}
         for row in rows:
             self._id_of_token.setdefault(_row_token(row["messages"]), len(self._id_of_token))
+            for answer in valid_answers(row["reference"], include_input=True):
+                pieces = self.tokenize(answer)
+                found |= zip(lender.convert_tokens_to_ids(pieces), pieces, strict=True)
         self._lent_from = len(self._id_of_token)
-        self._lent_ids: list[int] = []
-        self._pieces: dict[str, list[str]] = {}
+        self._lent_ids = sorted(found)
+        for lent in self._lent_ids:
+            self._id_of_token[_lent(found[lent])] = len(self._id_of_token)
         self.pad_token_id, self.eos_token_id, self.mask_token_id, self.unk_token_id = range(4)
 
     def __len__(self) -> int:
         return len(self._id_of_token)
 
     def tokenize(self, answer: str) -> list[str]:
-        """The lender's tokens of an answer; each has a number from now on."""
+        """The lender's tokens of an answer."""
         if answer not in self._pieces:
-            pieces: list[str] = self._lender.tokenize(answer)
-            for piece, lent in zip(pieces, self._lender.convert_tokens_to_ids(pieces), strict=True):
-                if _lent(piece) not in self._id_of_token:
-                    self._id_of_token[_lent(piece)] = len(self._id_of_token)
-                    self._lent_ids.append(lent)
-            self._pieces[answer] = pieces
+            self._pieces[answer] = self._lender.tokenize(answer)
         return self._pieces[answer]
 
     def convert_tokens_to_ids(self, token: str) -> int:
-        """The number of a special token, or of one that was found in an answer; else that of the unknown token."""
+        """The number of a special token, or of one that occurs in the valid answers; else that of the unknown token."""
         found = self._id_of_token.get(_lent(token))
         return self._id_of_token.get(token, self.unk_token_id) if found is None else found
 

@@ -1,6 +1,7 @@
 """The exact denoiser: a model without weights whose conditionals are counts over the valid answers."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,8 @@ class ExactDenoiser:
     every token revealed so far. At a dead end, where none agrees, it is the share among all valid answers. Revealed
     positions get their conditional like masked ones.
 
-    Probabilities are ratios of exact integer counts, so a row's logits never depend on the rows beside it.
+    Probabilities are ratios of exact integer counts, so a row's logits never depend on the rows beside it. Its tokens'
+    ids do, as the vocabulary is that of all rows: a softmax over it may differ in the last bit.
 
     Attributes:
         mask_token_id, eos_token_id, pad_token_id: As in the tokenizer.
@@ -124,7 +126,7 @@ class ExactDenoiser:
             fingerprint = repr(table.labels.shape).encode() + table.labels.tobytes()
             if fingerprint not in patterns:
                 patterns[fingerprint] = AnswerPattern.from_labels(table.labels)
-            noise_seed = _noise_seed(tie_seed, key) if tie_noise else None
+            noise_seed = _noise_seed(tie_seed, row["messages"]) if tie_noise else None
             records[key] = RowRecord.from_table(
                 table, patterns[fingerprint], tie_noise=tie_noise, noise_seed=noise_seed
             )
@@ -247,6 +249,7 @@ def _prompt_key(ids: Sequence[int] | np.ndarray) -> bytes:
     return np.asarray(ids, dtype=np.int64).tobytes()
 
 
-def _noise_seed(tie_seed: int, prompt_key: bytes) -> int:
-    digest = hashlib.sha256(str(tie_seed).encode() + b"/" + prompt_key).digest()
+def _noise_seed(tie_seed: int, messages: Any) -> int:
+    # Of the prompt's text: the numbers of its tokens depend on what else is in the vocabulary.
+    digest = hashlib.sha256(f"{tie_seed}/{json.dumps(messages, sort_keys=True)}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

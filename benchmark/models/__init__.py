@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmark.protocol.operating_points import IN_PROCESS, SERVICE
+
 from . import ideal, reference
+from .autoregressive import AutoregressiveModel
 from .hub import HubModel
 from .ideal import IdealModel
 from .interface import BenchmarkModel, ModelOptions, TaskModel
-from .own import OwnModel, is_own, load_own
+from .own import OwnModel, is_own, load_own, runs_user_code
+from .service import ServiceModel
 
 __all__ = [
+    "AutoregressiveModel",
     "BenchmarkModel",
     "HubModel",
     "IdealModel",
     "ModelOptions",
     "OwnModel",
+    "ServiceModel",
     "TaskModel",
     "default_models",
+    "load_logits_model",
     "load_model",
+    "runs_user_code",
 ]
 
 IDEAL, IDEAL_GREEDY = ideal.NAME, ideal.GREEDY
@@ -30,7 +38,9 @@ def load_model(name: str, options: ModelOptions | None = None) -> BenchmarkModel
     Args:
         name: `ideal`; `ideal:NAME`, the ideal model in the tokens of another; `ideal-greedy` and `ideal-greedy:NAME`,
             the same run greedily; `reference`, the model that ships with the project; a directory; `owner/name` on
-            the Hub, with `@revision` if need be; or `package.module:factory`, with options as in `factory(size=2)`.
+            the Hub, with `@revision` if need be; `package.module:factory`, with options as in `factory(size=2)`;
+            `ar:` before a directory or a name on the Hub, for an autoregressive model; or `api:NAME`, with `@URL` if
+            need be, for one behind a server.
         options: of models with weights.
 
     Raises:
@@ -38,9 +48,26 @@ def load_model(name: str, options: ModelOptions | None = None) -> BenchmarkModel
     """
     options = options or ModelOptions()
     kind, colon, lender = name.partition(":")
+    if name.startswith(IN_PROCESS):
+        return AutoregressiveModel(lender, options)
+    if name.startswith(SERVICE):
+        return ServiceModel(lender, options)
     if kind in (IDEAL, IDEAL_GREEDY):
         return IdealModel(_with_weights(lender, options) if colon else None, greedy=kind == IDEAL_GREEDY)
     return _with_weights(name, options)
+
+
+def load_logits_model(name: str, options: ModelOptions | None = None) -> HubModel | OwnModel:
+    """The model called `name`, of those that a method decodes whatever they are asked.
+
+    Raises:
+        ValueError: there is none of that name, or it has no schedulers, or it knows the benchmark's questions alone.
+    """
+    if name.startswith((IN_PROCESS, SERVICE)):
+        raise ValueError(f"{name} is no diffusion model, so no method decodes it")
+    if name.partition(":")[0] in (IDEAL, IDEAL_GREEDY):
+        raise ValueError(f"{name} is a table of right answers, and no diffusion model that others can ask")
+    return _with_weights(name, options or ModelOptions())
 
 
 def default_models() -> list[str]:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from collections.abc import Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from benchmark.protocol.questions import Row
+from benchmark.protocol.settings import LOCAL_REVISION
 
 if TYPE_CHECKING:
     from hub_dataset.fit import CountTokens
+    from samplers.models.family import Family
 
 from .interface import ModelOptions, TaskModel
-from .memory import automatic_batch_size, is_out_of_memory
+from .memory import automatic_batch_size, empty_caches, is_out_of_memory
+from .quantization import check_quantization, quantization_config
 
 #: Names under which configs keep the longest sequence that a model was made for.
 CONTEXT_KEYS = ("max_position_embeddings", "max_sequence_length", "n_positions")
@@ -60,8 +66,9 @@ class HubModel:
         if config is None:
             raise ValueError(f"{source!r} has no config.json, so it holds no model")
         self._config: dict[str, Any] = config
-        self.device = find_device(options.device)
+        self.device = options.of_workers or find_device(options.device)
         self.dtype = _dtype(options.dtype, config, self.device)
+        check_quantization(options.quantization, self.device)
         self.answer_length: int | None = config.get("answer_length", answer_length)
         if not isinstance(self.answer_length, int | None) or (self.answer_length or 1) < 1:
             raise ValueError(f"{source}/config.json: answer_length is {self.answer_length!r}; it should be a count")
@@ -80,7 +87,7 @@ class HubModel:
         from samplers.models import load_tokenizer
 
         tokenizer = load_tokenizer(self._source.name, revision=self._source.revision)
-        check_tokenizer(tokenizer, self.name)
+        check_tokenizer(tokenizer, self.name, chats=self.options.chats)
         return tokenizer
 
     @cached_property
@@ -107,6 +114,33 @@ class HubModel:
         # Of a model of the Hub there may be nothing here yet, which says nothing about its size.
         return self.device == "cpu" and 0 < sum(sizes) <= _SMALL
 
+    @cached_property
+    def compiled(self) -> bool:
+        """Whether its forward pass is compiled: as the user says, else on one GPU, if all tokens see each other.
+
+        Where keys are kept compiling gains nothing, and over several GPUs little.
+        """
+        if self.options.compile is not None:
+            return self.options.compile
+        return self.device.startswith("cuda") and self._attention == "full" and _has_compiler()
+
+    @property
+    def draws(self) -> bool:
+        """Whether a seed draws what open positions hold, as in families with an adapter of their own."""
+        return self._family is not None and self._family.adapter is not None
+
+    @property
+    def _attention(self) -> str | None:
+        """Of a network of the library's own, which keys its queries see."""
+        return None if self._family is None else self._family.attention
+
+    @cached_property
+    def _family(self) -> Family | None:
+        from samplers.models.configuration import CheckpointConfig
+        from samplers.models.registry import family_of
+
+        return family_of(CheckpointConfig(self._config, "config.json"))
+
     @property
     def on_the_hub(self) -> bool:
         """Whether it comes from the Hub, and so has revisions."""
@@ -118,8 +152,10 @@ class HubModel:
         entry: dict[str, Any] = {"revision": revision, "dtype": self.dtype}
         if self.answer_length is not None:
             entry["answer_length"] = self.answer_length
-        if self.options.compile:
+        if self.compiled:
             entry["compiled"] = True
+        if self.options.quantization is not None:
+            entry["quantization"] = self.options.quantization
         if self.chat_options:
             entry["chat_options"] = self.chat_options
         return entry
@@ -131,6 +167,11 @@ class HubModel:
         self._check_files()
         prompts = tokenize_prompts(self.tokenizer, rows, self.chat_options)
         check_lengths(prompts, max_new_tokens, self._number(VOCABULARY_KEYS), self._number(CONTEXT_KEYS))
+
+    @property
+    def context_length(self) -> int | None:
+        """Tokens that prompt and answer may take together, as its config says; None where it does not."""
+        return self._number(CONTEXT_KEYS)
 
     def token_counter(self) -> CountTokens:
         """Counts as its tokenizer does, without special tokens."""
@@ -163,14 +204,8 @@ class HubModel:
 
     def release(self) -> None:
         """Drop the weights."""
-        import gc
-
-        import torch
-
         self._model = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        empty_caches()
 
     def _number(self, keys: Sequence[str]) -> int | None:
         """What the config says under the first of these keys that it has."""
@@ -188,7 +223,7 @@ class HubModel:
                     digest.update(file.read(_FINGERPRINT_ENDS))
                     file.seek(max(_FINGERPRINT_ENDS, size - _FINGERPRINT_ENDS))
                     digest.update(file.read(_FINGERPRINT_ENDS))
-        return f"files:{digest.hexdigest()[:16]}"
+        return f"{LOCAL_REVISION}{digest.hexdigest()[:16]}"
 
     def _check_files(self) -> None:
         """Refuse before anything is decoded what could not be loaded afterwards, perhaps hours later."""
@@ -198,40 +233,46 @@ class HubModel:
             check(self._source)
             self._checked = True
 
-    def _load(self) -> Any:
+    def _build(self) -> Any:
+        """The model by `samplers.models`, on its device."""
         from samplers.models import load
 
         where: dict[str, Any] = {"device_map": "auto"} if self.device == "auto" else {"device": self.device}
-        failed = False
+        if self.options.quantization is not None:
+            where["quantization_config"] = quantization_config(self.options.quantization)
+        model = load(self._source.name, revision=self._source.revision, dtype=self.dtype, **where)
+        if getattr(model, "mask_token_id", None) is None:
+            raise ValueError(f"{self.name} names no mask token, neither in its config nor in its tokenizer")
+        return self._compile(model) if self.compiled else model
+
+    def _load(self) -> Any:
         try:
-            model = load(self._source.name, revision=self._source.revision, dtype=self.dtype, **where)
+            return self._build()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            failed = True
-        if failed:
-            # Outside of the handler, which holds on to the tensors of the frames that failed.
-            self.release()
-            raise ValueError(
-                f"{self.name} does not fit into the memory of {self.device_name()} in {self.dtype}; "
-                "try --dtype bfloat16, another --device, or --device auto for several GPUs"
-            )
-        if getattr(model, "mask_token_id", None) is None:
-            raise ValueError(f"{self.name} names no mask token, neither in its config nor in its tokenizer")
-        return self._compiled(model) if self.options.compile else model
+        # Outside of the handler, which holds on to the tensors of the frames that failed.
+        self.release()
+        raise ValueError(
+            f"{self.name} does not fit into the memory of {self.device_name()} in {self.dtype}; "
+            "try --dtype bfloat16, another --device, or --device auto for several GPUs"
+        )
 
-    def _compiled(self, model: Any) -> Any:
+    def _compile(self, model: Any) -> Any:
         """The model with its forward pass compiled, which is tried at once: it fails where there is no compiler."""
         import torch
 
         model.compile(dynamic=True)
         try:
             with torch.no_grad():
-                model(torch.full((1, 8), model.mask_token_id, device=getattr(model, "device", None)))
+                # Of two rows, since a batch of one is compiled for itself alone.
+                model(torch.full((2, 8), model.mask_token_id, device=getattr(model, "device", None)))
         except Exception as error:
             # Compilers raise what they like; what they say is the last thing a user can act on.
             first = next(iter(str(error).splitlines()), "")
-            raise ValueError(f"--compile: torch cannot compile {self.name} here ({first})") from error
+            raise ValueError(
+                f"--compile: torch cannot compile {self.name} here ({first}); --no-compile goes without"
+            ) from error
         return model
 
     def _input_device(self) -> Any:
@@ -267,6 +308,12 @@ def find_device(wanted: str | None) -> str:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError("there is no device 'mps' here")
     return str(device)
+
+
+def _has_compiler() -> bool:
+    """Whether what torch.compile needs for a GPU is here, as far as can be told without one."""
+    names = (os.environ.get("CC"), "cc", "gcc", "clang")
+    return find_spec("triton") is not None and any(shutil.which(name) for name in names if name)
 
 
 def _dtype(wanted: str | None, config: dict[str, Any], device: str) -> str:

@@ -38,6 +38,8 @@ class IdealModel:
         self._lender = borrowed_from
         self._greedy = greedy
         self.default_temperature = 0.0 if greedy else 1.0
+        # How its ties are broken; else a seed does nothing but draw tokens.
+        self.draws = greedy
         name = GREEDY if greedy else NAME
         self.name = name if borrowed_from is None else f"{name}:{borrowed_from.name}"
         self.answer_length: int | None = None if borrowed_from is None else borrowed_from.answer_length
@@ -56,7 +58,13 @@ class IdealModel:
         for row in rows:
             if not is_enumerable(row["reference"]):
                 # Enumerating says why it is refused.
-                valid_answers(row["reference"])
+                try:
+                    valid_answers(row["reference"])
+                except ValueError as error:
+                    raise ValueError(
+                        f"{error}; name other tasks with --task, or other models: where no --model names the ideal "
+                        "one, it is left out on such tasks"
+                    ) from None
         tokenizer = self._answer_tokenizer(rows)
         answers: Any = tokenizer([row["answer"] for row in rows])
         longest = max(map(len, answers["input_ids"]))

@@ -12,12 +12,31 @@ from .interface import TaskModel
 _LARGEST_BATCH_ON_GPU = 128
 # On a CPU a batch this large keeps all cores busy, and a larger one only takes memory.
 _LARGEST_BATCH_ON_CPU = 32
+_MEASURED_ROWS = 2
 # The rest is for what a forward pass allocates beside what is counted here, and for other programs.
 _SHARE_OF_GPU = 0.8
 _SHARE_OF_CPU = 0.25
 # Float32 copies of the logits that a scheduler holds at once, and activations of a layer in units of its width.
 _COPIES_OF_LOGITS = 5
 _ACTIVATIONS = 30
+
+
+class RowDoesNotFit(ValueError):
+    """The memory of a device is too small for a single row, at least now."""
+
+
+def empty_caches() -> None:
+    """Give back what failed frames or dropped weights held; called outside of the handler, which keeps frames alive."""
+    import gc
+
+    import torch
+
+    from samplers.denoisers.graphs import drop_graphs
+
+    drop_graphs()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -46,10 +65,17 @@ def free_host_memory() -> int:
         return 4 << 30
 
 
+def free_memory(device: Any) -> int:
+    """Bytes that are free on a device of torch; of what has no memory of its own, those of the host."""
+    import torch
+
+    return torch.cuda.mem_get_info(device)[0] if torch.device(device).type == "cuda" else free_host_memory()
+
+
 def automatic_batch_size(prepared: TaskModel, *, prompt_length: int, max_new_tokens: int) -> int:
     """Rows that one forward pass can take; what turns out too large is halved by the runner.
 
-    On a GPU one row is decoded for a step and its memory measured, on each of them where a model lies on several; on a
+    On a GPU two rows are decoded for a step and their memory measured, on each GPU where a model lies on several; on a
     CPU, where nothing measures it, it is estimated from the sizes in the config.
     """
     import torch
@@ -58,7 +84,7 @@ def automatic_batch_size(prepared: TaskModel, *, prompt_length: int, max_new_tok
         measured = _measured(prepared, prompt_length, max_new_tokens)
         fitting = [torch.cuda.mem_get_info(gpu)[0] * _SHARE_OF_GPU / per_row for gpu, per_row in measured.items()]
         return max(1, min(_LARGEST_BATCH_ON_GPU, int(min(fitting))))
-    per_row = _estimated(prepared.model, prompt_length, max_new_tokens)
+    per_row = bytes_of_row(prepared.model, prompt_length, max_new_tokens)
     return max(1, min(_LARGEST_BATCH_ON_CPU, int(free_host_memory() * _SHARE_OF_CPU / per_row)))
 
 
@@ -68,8 +94,9 @@ def _measured(prepared: TaskModel, prompt_length: int, max_new_tokens: int) -> d
 
     from samplers import ConfidenceScheduler, generate
 
-    def decode_row() -> None:
-        prompt = torch.full((1, prompt_length), prepared.tokenizer.eos_token_id, device=prepared.device)
+    def decode_rows() -> None:
+        # A batch of one would be compiled for itself alone.
+        prompt = torch.full((_MEASURED_ROWS, prompt_length), prepared.tokenizer.eos_token_id, device=prepared.device)
         # Most rows of a batch are padded, and then attention takes a mask, which takes memory.
         mask = torch.ones_like(prompt)
         mask[:, : min(1, prompt_length - 1)] = 0
@@ -80,18 +107,20 @@ def _measured(prepared: TaskModel, prompt_length: int, max_new_tokens: int) -> d
             mask_token_id=prepared.mask_token_id,
             scheduler=ConfidenceScheduler(k=max_new_tokens),
             max_new_tokens=max_new_tokens,
+            compile="off",
         )
 
     gpus = _gpus(prepared)
     taken: dict[Any, int] = {}
     try:
         # The first time, libraries set memory aside that they keep, however many rows follow.
-        decode_row()
+        decode_rows()
         before = {gpu: torch.cuda.memory_allocated(gpu) for gpu in gpus}
         for gpu in gpus:
             torch.cuda.reset_peak_memory_stats(gpu)
-        decode_row()
-        taken = {gpu: max(torch.cuda.max_memory_allocated(gpu) - before[gpu], 1) for gpu in gpus}
+        decode_rows()
+        grown = {gpu: torch.cuda.max_memory_allocated(gpu) - before[gpu] for gpu in gpus}
+        taken = {gpu: max(more // _MEASURED_ROWS, 1) for gpu, more in grown.items()}
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
@@ -110,7 +139,8 @@ def _gpus(prepared: TaskModel) -> list[Any]:
     return list(dict.fromkeys(device for device in devices if device.type == "cuda"))
 
 
-def _estimated(model: Any, prompt_length: int, max_new_tokens: int) -> int:
+def bytes_of_row(model: Any, prompt_length: int, max_new_tokens: int) -> int:
+    """Memory of the host that a row of a forward pass takes, estimated from the sizes in the model's config."""
     config = getattr(model, "config", None)
 
     def size(default: int, *names: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -14,6 +14,7 @@ from benchmark.protocol.questions import Row
 from .interface import ModelOptions, TaskModel
 
 if TYPE_CHECKING:
+    from benchmark.protocol.method import Method
     from hub_dataset.fit import CountTokens
 
 # What stands at either end of a tensor tells two trainings apart, and costs little in one of a gigabyte.
@@ -21,6 +22,11 @@ _WEIGHTS_ENDS = 4096
 _DIGITS = 12
 #: Name and options → a model that is in use: a factory may take its time, and the ideal model asks for the same one.
 _alive: WeakValueDictionary[str, OwnModel] = WeakValueDictionary()
+
+
+def runs_user_code(model: Any, methods: Iterable[Method]) -> bool:
+    """Whether a model, or one of the methods that it is run with, is code of the user's own, as its errors are then."""
+    return isinstance(model, OwnModel) or any(":" in method.name for method in methods)
 
 
 class OwnModel:
@@ -40,6 +46,8 @@ class OwnModel:
     """
 
     default_temperature = 0.0
+    # Nobody knows, before it is made, whether it is a `Denoiser` that draws something.
+    draws = True
     has_weights = True
     # Nobody knows whether a model of somebody's own may be called from several threads.
     concurrent = False
@@ -69,7 +77,7 @@ class OwnModel:
             raise ValueError(
                 f"{self.name} returned as tokenizer {type(tokenizer).__name__}; it should be one of transformers"
             )
-        check_tokenizer(tokenizer, self.name)
+        check_tokenizer(tokenizer, self.name, chats=self.options.chats)
         if not callable(model) and not any(hasattr(model, name) for name in ("window_logits", "session")):
             raise ValueError(
                 f"{self.name} returned as model {type(model).__name__}; it should give logits when it is called, or be "
@@ -89,10 +97,12 @@ class OwnModel:
         device, dtype = self.options.device, self.options.dtype
         if self.options.compile:
             raise ValueError(f"--compile: {self.name} is made by code of your own; compile it there")
+        if self.options.quantization is not None:
+            raise ValueError(f"--quantization: {self.name} is made by code of your own; quantise it there")
         if device is None and dtype is None:
             return model
         if not isinstance(model, torch.nn.Module) or device == "auto":
-            raise ValueError(f"--device, --dtype: {self.name} is made by code of your own; say it there")
+            raise ValueError(f"--device, --dtype: {self.name} is made by code of your own; set them there")
         wanted_dtype = None if dtype is None else getattr(torch, dtype)
         return model.to(device=None if device is None else find_device(device), dtype=wanted_dtype)
 
@@ -162,6 +172,13 @@ class OwnModel:
         self.mask_token_id  # noqa: B018 - raises where there is none
         prompts = tokenize_prompts(self.tokenizer, rows, self.chat_options)
         check_lengths(prompts, max_new_tokens, self._number(VOCABULARY_KEYS), self._number(CONTEXT_KEYS))
+
+    @property
+    def context_length(self) -> int | None:
+        """Tokens that prompt and answer may take together, as the model or its config says; None where none does."""
+        from benchmark.models.hub import CONTEXT_KEYS
+
+        return self._number(CONTEXT_KEYS)
 
     def token_counter(self) -> CountTokens:
         """Counts as its tokenizer does, without special tokens."""

@@ -1,4 +1,4 @@
-"""Questions as token ids, and token ids as answers."""
+"""Questions as token ids, and what a tokenizer and a model need for them."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def check_chat_options(tokenizer: Any, chat_options: Mapping[str, Any], name: st
     ours = inspect.signature(tokenizer.apply_chat_template).parameters
     for option in chat_options:
         if option in ours or option == "messages":
-            raise ValueError(f"--chat-option {option}: that is not for a user to set; prompts are made with it")
+            raise ValueError(f"--chat-option {option}: cannot be set; the benchmark sets it itself to make prompts")
         if not template_knows(tokenizer, option):
             raise ValueError(f"--chat-option {option}: the chat template of {name} does not know it")
 
 
-def pad_left(prompts: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Any, Any]:
-    """Prompts as one batch: `input_ids` and `attention_mask`, (batch, longest prompt), long."""
+def pad_left(prompts: Sequence[Sequence[int]], pad_token_id: int, length: int | None = None) -> tuple[Any, Any]:
+    """Prompts as one batch: `input_ids` and `attention_mask`, (batch, `length` or longest prompt), long."""
     import torch
 
-    length = max(map(len, prompts))
+    length = length or max(map(len, prompts))
     input_ids = torch.full((len(prompts), length), pad_token_id)
     attention_mask = torch.zeros_like(input_ids)
     for row, prompt in enumerate(prompts):
@@ -60,19 +60,13 @@ def pad_left(prompts: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Any, 
     return input_ids, attention_mask
 
 
-def cut_answer(tokenizer: Any, tokens: list[int], stop_token_ids: Sequence[int] = ()) -> list[int]:
-    """The tokens before the first one that ends an answer."""
-    stops = set(stop_token_ids) or {tokenizer.eos_token_id}
-    return tokens[: next((place for place, token in enumerate(tokens) if token in stops), len(tokens))]
-
-
-def check_tokenizer(tokenizer: Any, name: str) -> None:
-    """Whether questions can be put to the model called `name` with its tokenizer, and its answers end.
+def check_tokenizer(tokenizer: Any, name: str, *, chats: bool = True) -> None:
+    """Whether questions can be put to the model called `name` with its tokenizer, as chats or not, and its answers end.
 
     Raises:
         ValueError: the tokenizer has no chat template, or no end token.
     """
-    if not getattr(tokenizer, "chat_template", None):
+    if chats and not getattr(tokenizer, "chat_template", None):
         raise ValueError(f"the tokenizer of {name} has no chat template, so questions cannot be put to it")
     if tokenizer.eos_token_id is None:
         raise ValueError(f"the tokenizer of {name} names no end token, so its answers have no end")

@@ -1,8 +1,9 @@
-"""A method, the one identity of what decodes an answer: a scheduler, its parameters, and the length of its blocks."""
+"""A method, the one identity of what decodes an answer: a scheduler, its parameters, block length and cache."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 import math
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,12 +13,16 @@ from functools import cache, total_ordering
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from benchmark.protocol.operating_points import AUTOREGRESSIVE, OPERATING_POINTS
 from benchmark.protocol.user_code import search_here
 
 if TYPE_CHECKING:
     from samplers import UnmaskingScheduler
 
 BLOCK_LENGTH = "block_length"
+#: The approximate KV cache that a method decodes with, and the caches that there are; see `samplers.generate`.
+CACHE = "cache"
+CACHES = ("prefix", "dual")
 #: In place of a number: 1, 2, 4 … up to the tokens that are generated.
 POWERS_OF_TWO = "powers_of_two"
 #: The other way to say how fast a scheduler with a quota is.
@@ -31,31 +36,36 @@ _HOW_TO_WRITE = "write a name, or name:parameter=value,parameter=value"
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One scheduler with its parameters and block length. Methods are equal exactly if they print the same.
+    """One scheduler with its parameters, block length and cache. Methods are equal exactly if they print the same.
+
+    Of an operating point, which has no scheduler, the name is one of `OPERATING_POINTS`.
 
     Attributes:
         name: short name of a scheduler, or where to import its class from (`package.module:ClassName`).
         arguments: (parameter, value), in the scheduler's own order, without those of None.
         block_length: tokens of a block; None means the default, one block as long as the answer (for schedulers whose
             blocks follow k, blocks of k).
+        cache: the approximate KV cache, one of `CACHES`, which changes answers; None: what is exact is kept.
         text: how it prints, `confidence(k=2, block_length=8)`; reports show it, and it seeds the noise.
     """
 
     name: str = field(compare=False)
     arguments: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
     block_length: int | None = field(default=None, compare=False)
+    cache: str | None = field(default=None, compare=False)
     text: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        named = [*self.arguments, *([(BLOCK_LENGTH, self.block_length)] if self.block_length is not None else [])]
-        inside = ", ".join(f"{key}={_as_text(value)}" for key, value in named)
+        inside = ", ".join(f"{key}={_as_text(value)}" for key, value in (*self.arguments, *self.surroundings))
         object.__setattr__(self, "text", f"{self.name}({inside})")
 
     @classmethod
-    def of(cls, name: str, parameters: Mapping[str, Any], block_length: int | None = None) -> Method:
+    def of(
+        cls, name: str, parameters: Mapping[str, Any], block_length: int | None = None, cache: str | None = None
+    ) -> Method:
         """A method from parameters in the scheduler's own order; None means the default."""
         given = tuple((key, value) for key, value in parameters.items() if value is not None)
-        return cls(name, given, block_length)
+        return cls(name, given, block_length, cache)
 
     @classmethod
     def parse(cls, text: str) -> Method:
@@ -78,6 +88,17 @@ class Method:
         return self.name, values, self.block_length or 0, self.text
 
     @property
+    def surroundings(self) -> tuple[tuple[str, Any], ...]:
+        """(name, value) of what belongs to a method and is no parameter of its scheduler, as far as it is named."""
+        named = ((BLOCK_LENGTH, self.block_length), (CACHE, self.cache))
+        return tuple((key, value) for key, value in named if value is not None)
+
+    @property
+    def is_operating_point(self) -> bool:
+        """Whether it stands for a way to answer that has no scheduler."""
+        return self.name in OPERATING_POINTS
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """Parameter → value."""
         return dict(self.arguments)
@@ -89,7 +110,18 @@ class Method:
 
     def build(self, temperature: float) -> Any:
         """The scheduler; `temperature` applies unless the parameters name one."""
-        return self.scheduler_class(**{"temperature": temperature, **self.parameters})
+        made = self.scheduler_class
+        try:
+            return made(**{"temperature": temperature, **self.parameters})
+        except TypeError:
+            if "temperature" in _parameters_of(made) or any(
+                kind.kind is kind.VAR_KEYWORD for kind in inspect.signature(made.__init__).parameters.values()
+            ):
+                raise
+            raise ValueError(
+                f"the constructor of {self.name} takes no temperature; give it temperature, top_p and top_k, which may "
+                "be None, and pass them on to super().__init__"
+            ) from None
 
     @property
     def decoded_block_length(self) -> int | None:
@@ -104,18 +136,19 @@ def _parse(text: str) -> Method:
     name, values = read_call(text)
     if any(isinstance(value, list) for value in values.values()):
         raise ValueError(f"{text!r} stands for several methods; give one value for each parameter")
-    block_length = values.pop(BLOCK_LENGTH, None)
-    _check_block_length(text, block_length)
-    return Method.of(name, values, block_length)
+    block_length, cache = values.pop(BLOCK_LENGTH, None), values.pop(CACHE, None)
+    _check_surroundings(text, block_length, cache)
+    return Method.of(name, values, block_length, cache)
 
 
 def expand(text: str, new_tokens: int, block_length: Any = None, *, sweep: bool = True) -> list[Method]:
     """The methods that a specification stands for where `new_tokens` tokens are generated.
 
-    A specification is a scheduler's name with some of its parameters and `block_length`. A value may be a list, or
-    `powers_of_two`: every combination is a method. Where the parameter that sets the scheduler's speed is not named,
-    its published values are taken. With several k or block lengths, a k above the block length is left out: it would
-    commit a whole block, as k = block length does. A pattern such as `*` stands for all built-in schedulers that fit.
+    A specification is a scheduler's name with some of its parameters, `block_length` and `cache`. A value may be a
+    list, or `powers_of_two`: every combination is a method. Where the parameter that sets the scheduler's speed is not
+    named, its published values are taken. With several k or block lengths, a k above the block length is left out: it
+    would commit a whole block, as k = block length does. A pattern such as `*` stands for all built-in schedulers that
+    fit. The name of an operating point stands for it; of `served` the parameters are fields of requests.
 
     Args:
         text: as written.
@@ -134,26 +167,40 @@ def expand(text: str, new_tokens: int, block_length: Any = None, *, sweep: bool 
             raise ValueError(f"no scheduler fits {text!r}; known are {', '.join(built_in_scheduler_names())}")
         return [method for name in names for method in expand(name, new_tokens, block_length, sweep=sweep)]
     name, values = read_call(text)
+    if name in OPERATING_POINTS:
+        return _expand_point(text, name, values)
     found = find_class(name)
     speed = found.speed_parameter
     if sweep and speed is not None and not {speed, STEPS} & values.keys():
         values[speed] = POWERS_OF_TWO if found.speed_values is None else list(found.speed_values)
     known = _parameters_of(found)
+    whole = (*known, BLOCK_LENGTH, CACHE)
     for key in values:
-        if key not in (*known, BLOCK_LENGTH):
-            raise ValueError(f"scheduler {name!r} has no parameter {key!r}; it has {', '.join(known)}, {BLOCK_LENGTH}")
+        if key not in whole:
+            raise ValueError(f"scheduler {name!r} has no parameter {key!r}; it has {', '.join(whole)}")
     values.setdefault(BLOCK_LENGTH, block_length)
-    axes = {key: _values_of(values[key], new_tokens) for key in (*known, BLOCK_LENGTH) if key in values}
+    axes = {key: _values_of(values[key], new_tokens) for key in whole if key in values}
     swept = any(len(axes.get(key, ())) > 1 or values.get(key) == POWERS_OF_TWO for key in ("k", BLOCK_LENGTH))
     methods = []
     for combination in product(*axes.values()):
         parameters = dict(zip(axes, combination, strict=True))
-        length = parameters.pop(BLOCK_LENGTH)
-        _check_block_length(text, length)
+        length, cache = parameters.pop(BLOCK_LENGTH), parameters.pop(CACHE, None)
+        _check_surroundings(text, length, cache)
         _check_parameters(name, found, parameters)
         if not (swept and length is not None and (parameters.get("k") or 0) > length):
-            methods.append(Method.of(name, parameters, length))
+            methods.append(Method.of(name, parameters, length, cache))
     return list(dict.fromkeys(methods))
+
+
+def _expand_point(text: str, name: str, values: Mapping[str, Any]) -> list[Method]:
+    """The methods of an operating point; several where parameters have several values."""
+    for key in values:
+        if name == AUTOREGRESSIVE or key in (BLOCK_LENGTH, CACHE):
+            allowed = "has no parameters" if name == AUTOREGRESSIVE else f"has no {key}; its server decides on that"
+            raise ValueError(f"cannot read {text!r}: {name} {allowed}")
+    axes = {key: value if isinstance(value, list) else [value] for key, value in values.items()}
+    combinations = (dict(zip(axes, combination, strict=True)) for combination in product(*axes.values()))
+    return list(dict.fromkeys(Method.of(name, parameters) for parameters in combinations))
 
 
 def _values_of(value: Any, new_tokens: int) -> list[Any]:
@@ -162,9 +209,11 @@ def _values_of(value: Any, new_tokens: int) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _check_block_length(text: str, length: Any) -> None:
+def _check_surroundings(text: str, length: Any, cache: Any) -> None:
     if (length is not None and not (isinstance(length, int) and 1 <= length <= _LARGEST_NUMBER)) or length is True:
         raise ValueError(f"scheduler {text!r}: {BLOCK_LENGTH}={length!r} should be a whole number of at least 1")
+    if cache is not None and cache not in CACHES:
+        raise ValueError(f"scheduler {text!r}: {CACHE}={cache!r} should be {' or '.join(CACHES)}, or be left out")
 
 
 def _check_parameters(name: str, found: type[UnmaskingScheduler], parameters: Mapping[str, Any]) -> None:
@@ -179,8 +228,6 @@ def _check_parameters(name: str, found: type[UnmaskingScheduler], parameters: Ma
 
 def _parameters_of(found: type[UnmaskingScheduler]) -> list[str]:
     """The names of a scheduler's parameters, in its own order."""
-    import inspect
-
     return [key for key in inspect.signature(found.__init__).parameters if key != "self"]
 
 
@@ -190,10 +237,15 @@ def find_class(name: str) -> type[UnmaskingScheduler]:
     Raises:
         ValueError: there is none.
     """
+    from benchmark.protocol.questions import suggestion
     from samplers import scheduler_class, scheduler_names
 
+    if name in OPERATING_POINTS:
+        raise ValueError(f"{name} is no scheduler; it is how models called ar:NAME or api:NAME are run")
     if ":" not in name and not _is_known(name):
-        raise ValueError(f"unknown scheduler {name!r}; known are {', '.join(scheduler_names())}")
+        names = scheduler_names()
+        hint = suggestion(name, list(names)) or f"; known are {', '.join(names)}"
+        raise ValueError(f"unknown scheduler {name!r}{hint}")
     if ":" in name:
         search_here(name)
     try:

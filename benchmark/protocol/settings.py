@@ -12,8 +12,12 @@ from typing import Any
 
 from benchmark.protocol.method import Method
 
-FORMAT = 2
-#: Model, task and method: whose samples are one file.
+FORMAT = 3
+#: With what the revision of a model begins that is told by its files, and not by a commit.
+LOCAL_REVISION = "files:"
+# What a model's record says of code and weights.
+_OF_CONTENT = ("source", "weights")
+#: Model, task and method: whose samples are one file for each seed.
 Key = tuple[str, str, Method]
 
 
@@ -60,15 +64,19 @@ def default_new_tokens(model: Any, rows: Iterable[Mapping[str, Any]]) -> int:
 class RunSettings:
     """Everything that decides the numbers of a run.
 
-    `checksums` holds task → SHA-256 of its rows; `model_records` has name → what tells a model from others of its name.
+    Every setting is run once with each of the `seeds`. `checksums` holds task → SHA-256 of its rows; `model_records`
+    has name → what tells a model from others of its name; `sources` task → where a task of the user's own comes from;
+    `kinds` task → which closed forms hold for it (`benchmark.theory.kind_of_rows`).
     """
 
     groups: tuple[Group, ...]
     samples: int | None
-    seed: int
+    seeds: tuple[int, ...]
     temperature: float | None
     checksums: dict[str, str]
     model_records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sources: dict[str, dict[str, str]] = field(default_factory=dict)
+    kinds: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def models(self) -> list[str]:
@@ -104,9 +112,11 @@ class RunSettings:
             "groups": [group.as_dict() for group in self.groups],
             "schedulers": {name: describe_scheduler(name) for name in _in_order([[m.name for m in self.methods]])},
             "samples": self.samples,
-            "seed": self.seed,
+            "seeds": list(self.seeds),
             "temperature": self.temperature,
-            "data": {"version": hub_dataset.DATA_VERSION, "checksums": self.checksums},
+            "data": {"version": hub_dataset.DATA_VERSION, "checksums": self.checksums}
+            | ({"sources": self.sources} if self.sources else {}),
+            "kinds": self.kinds,
             "parallelbench": package_version(),
         }
 
@@ -116,20 +126,58 @@ class RunSettings:
 
     @property
     def directory_name(self) -> str:
-        """A name that two runs share exactly if their settings are the same."""
-        text = json.dumps(self.as_dict(), sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+        """A name that two runs share exactly if the same was asked for.
+
+        What may have changed since, such as weights or sources, is not part of it: that is decoded again, see
+        `origin_of`.
+        """
+        asked = {
+            "groups": [group.as_dict() for group in self.groups],
+            "models": {name: asked_of_model(record) for name, record in self.model_records.items()},
+            "samples": self.samples,
+            "seeds": list(self.seeds),
+            "temperature": self.temperature,
+        }
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:10]
         models = re.sub(r"[^A-Za-z0-9.-]+", "-", "+".join(self.models)).strip("-.")[:60]
-        return f"{models}-{len(self.tasks)}tasks-{len(self.methods)}methods-seed{self.seed}-{digest}"
+        seeds = f"seed{self.seeds[0]}" if len(self.seeds) == 1 else f"seeds{self.seeds[0]}-{self.seeds[-1]}"
+        return f"{models}-{len(self.tasks)}tasks-{len(self.methods)}methods-{seeds}-{digest}"
+
+
+def asked_of_model(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a model's record that the user asked for, without what may change where it lies."""
+    local = str(record.get("revision")).startswith(LOCAL_REVISION)
+    return {key: record[key] for key in record if key not in (*_OF_CONTENT, *(("revision",) if local else ()), "name")}
+
+
+def origin_of(settings: Mapping[str, Any], model: str, task: str, method: Method) -> dict[str, Any]:
+    """What the samples of a run depend on beside model, task, question, method and seed, from its settings on disk.
+
+    Samples of another origin are other samples. The metric is not part of it, as answers can be scored again.
+    """
+    records = {entry["name"]: entry for entry in settings["models"] if not isinstance(entry, str)}
+    record: Mapping[str, Any] = records.get(model, {})
+    return {
+        "parallelbench": settings.get("parallelbench"),
+        "temperature": settings.get("temperature"),
+        "new_tokens": settings.get("new_tokens", {}).get(model, {}).get(task),
+        "model": {key: value for key, value in record.items() if key != "name"},
+        "scheduler": settings["schedulers"][method.name].get("source", {}),
+    }
 
 
 def describe_scheduler(name: str) -> dict[str, Any]:
-    """What a report must know of a scheduler whose class may not be there any more: see `UnmaskingScheduler`."""
+    """What a report must know of a scheduler whose class may not be there any more (see `UnmaskingScheduler`), and
+    hashes of its source."""
     from benchmark.protocol.method import find_class
+    from benchmark.protocol.operating_points import OPERATING_POINTS
+    from benchmark.protocol.user_code import class_sources
 
+    if name in OPERATING_POINTS:
+        return {"speed_parameter": None, "adaptive": False, "blocks_follow_k": False}
     found = find_class(name)
     keys = ("speed_parameter", "adaptive", "blocks_follow_k")
-    return {key: getattr(found, key) for key in keys}
+    return {**{key: getattr(found, key) for key in keys}, "source": class_sources(found)}
 
 
 def group_methods(

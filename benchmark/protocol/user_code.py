@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 _OURS = ("samplers", "benchmark", "hub_dataset")
@@ -87,14 +88,38 @@ def _library_folders() -> tuple[Path, ...]:
 
 
 def sources(*classes_or_functions: Any) -> dict[str, str]:
-    """Name of each of the user's modules that these stand in → a hash of its source, in the order of the names."""
+    """Name of each of the user's modules that these stand in, or use → a hash of its source, by name.
+
+    A module uses another of the user's that it, or one that it uses, has imported names from.
+    """
     found: dict[str, str] = {}
-    for entry in classes_or_functions:
-        module = getattr(entry, "__module__", None)
-        file = getattr(sys.modules.get(module or ""), "__file__", None)
-        if module is not None and file is not None and is_users_file(file):
-            found[module] = hashlib.sha256(Path(file).read_bytes()).hexdigest()[:_DIGITS]
+    waiting = [str(getattr(entry, "__module__", None)) for entry in classes_or_functions]
+    while waiting:
+        name = waiting.pop()
+        module = sys.modules.get(name)
+        file = getattr(module, "__file__", None)
+        if name in found or file is None or not is_users_file(file):
+            continue
+        found[name] = _source_hash(Path(file))
+        for value in vars(module).values():
+            waiting.append(str(value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)))
     return dict(sorted(found.items()))
+
+
+def class_sources(of: type) -> dict[str, str]:
+    """Module → a hash of its source, for a class, whoever wrote it.
+
+    Modules are those of its own package, and of `samplers`, among those of its bases, and what `sources` finds.
+    """
+    packages = ("samplers", of.__module__.partition(".")[0])
+    modules = {base.__module__ for base in of.__mro__ if base.__module__.partition(".")[0] in packages}
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in modules}
+    found = {name: _source_hash(Path(file)) for name, file in files.items() if file is not None}
+    return dict(sorted((found | sources(*of.__mro__)).items()))
+
+
+def _source_hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:_DIGITS]
 
 
 def place_of_error(error: BaseException) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +21,7 @@ LineStyle = Literal["-", "--", ":", "-."] | tuple[int, tuple[float, ...]]
 # Paul Tol's "muted" scheme, told apart by people with any common kind of colour blindness, sand darkened for white
 # paper. A method keeps colour and marker in every plot of every run.
 STYLES = {
-    "random": ("#8A8A8A", "o"),
+    "random": ("#707070", "o"),
     "left_to_right": ("#B8A13A", ">"),
     "confidence": ("#332288", "s"),
     "margin": ("#5BB5DD", "D"),
@@ -29,8 +30,11 @@ STYLES = {
     "factor": ("#882255", "P"),
     "rcr": ("#117733", "^"),
     "remdm": ("#AA4499", "X"),
+    "autoregressive": ("#6F4E37", "h"),
+    "served": ("#D6249F", "p"),
 }
-_MORE_STYLES = (("#000000", "h"), ("#EE7733", "p"), ("#0077BB", "d"), ("#999933", "<"), ("#CC6677", "H"))
+# The markers of operating points come last: they stand beside second curves, and where a colour is a model's, alone.
+_MORE_STYLES = (("#000000", "d"), ("#EE7733", "<"), ("#0077BB", "H"), ("#999933", "p"), ("#CC6677", "h"))
 # More than four models are told apart by the lengths of dashes and gaps, in units of the line's width.
 LINE_STYLES: tuple[LineStyle, ...] = (
     "-", "--", ":", "-.", (0, (8, 2)), (0, (1, 4)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3, 3, 3)),
@@ -39,8 +43,18 @@ LINE_STYLES: tuple[LineStyle, ...] = (
 MARKER_SCALES = {"*": 1.6, "P": 1.3, "X": 1.2, "o": 0.9, "s": 0.9, "D": 0.85}
 _LEGEND_WIDTH = 28
 
-# One per curve and model: its methods that are there, with the values of the curve's parameter.
-Lines = list[tuple[Curve, str, list[tuple[float | None, Point]]]]
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A point as it is drawn: the value of its curve's parameter, what the x axis counts, and its numbers."""
+
+    value: float | None
+    x: float
+    point: Point
+
+
+# One per curve and model: its methods that are there.
+Lines = list[tuple[Curve, str, list[Spot]]]
 
 
 def style_of(curve: Curve, curves: Sequence[Curve]) -> tuple[str, str]:
@@ -84,7 +98,7 @@ def legend_handles(summary: Summary, lines: Lines, *, speeds: bool = False) -> l
     for curve in summary.curves:
         if curve.name in names:
             colour, marker = style_of(curve, summary.curves)
-            label = _wrapped(curve.name)
+            label = wrapped(curve.name)
             if speeds:
                 reached = summary.tokens_per_step_at.get((summary.models[0], curve.name))
                 values = [UNFINISHED if reached is None else number(reached[score]) for score in PB_SCORES]
@@ -94,11 +108,18 @@ def legend_handles(summary: Summary, lines: Lines, *, speeds: bool = False) -> l
     if len(summary.models) > 1:
         for model in dict.fromkeys(model for _, model, _ in lines):
             style = LINE_STYLES[summary.models.index(model) % len(LINE_STYLES)]
-            handles.append(Line2D([], [], color="#222222", linestyle=style, label=_wrapped(model)))
+            handles.append(Line2D([], [], color="#222222", linestyle=style, label=wrapped(shown_name(model))))
     return handles
 
 
-def _wrapped(name: str) -> str:
+def shown_name(model: str) -> str:
+    """A model's name without the address of its server, which fits into no plot."""
+    name, _, address = model.rpartition("@")
+    return name if address.startswith(("http://", "https://")) else model
+
+
+def wrapped(name: str) -> str:
+    """A name in lines that fit into a legend."""
     return "\n".join(textwrap.wrap(name, _LEGEND_WIDTH)) or name
 
 

@@ -7,15 +7,20 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.analysis.summary import PB_SCORES, Point, Summary
 from benchmark.protocol.method import Method
-from benchmark.report.plot_styles import LINE_STYLES, MARKER_SCALES, Lines, entry_width, legend_handles, style_of
-from benchmark.report.tables import value_name
+from benchmark.report.plot_marks import label_methods, label_models, mark_best, mark_speeds
+from benchmark.report.plot_styles import LINE_STYLES, MARKER_SCALES, Lines, Spot, entry_width, legend_handles, style_of
+from benchmark.report.published import LABEL, PublishedCurve, published_curves, published_means
+from benchmark.report.published_layer import draw_published, published_handles
+from benchmark.report.speed_plot import SPEED_PLOT, draw_speeds, timed_curves
 from benchmark.report.theory_plots import draw_panels, panels
 from benchmark.store.runs import PLOTS, file_name
 from hub_dataset.disk import write_atomically
@@ -24,7 +29,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_RESERVED = ("mean", "overview")
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """What an x axis counts: a number of a point, and how the axis says so; `mean` is the plot of means over it."""
+
+    count: str
+    label: str
+    mean: str
+
+
+_STEPS = _Axis("tokens_per_step", "tokens per step, padding included", "mean")
+_AXES = (
+    _STEPS,
+    _Axis("content_tokens_per_step", "content tokens per step, padding left out", "mean.content"),
+    _Axis("num_forward_passes", "forward passes for an answer", "mean.passes"),
+)
+_RESERVED = (*(axis.mean for axis in _AXES), "overview", SPEED_PLOT.removesuffix(".png"))
 _DPI = 100
 
 
@@ -38,12 +59,18 @@ def theory_plot_path(task: str) -> str:
     return f"{file_name(task)}.theory.png"
 
 
-def write_plots(summary: Summary, directory: Path) -> list[Path]:
+def write_plots(summary: Summary, directory: Path, *, published: bool = False) -> list[Path]:
     """Draw everything that the summary has points for into `directory`/plots, and return the files.
 
     One file per task, and one more where closed forms are known that depend on the speed; `mean.png` with the mean over
-    all tasks and PBx; `overview.png` with all tasks side by side.
-    A plot of an earlier report that nothing is drawn for now is removed.
+    all tasks and PBx, `mean.content.png` and `mean.passes.png` with the same by content tokens per step and by forward
+    passes; `overview.png` with all tasks side by side; and, where several models were timed, the plane of tokens per
+    second. A plot of an earlier report that nothing is drawn for now is removed.
+
+    Args:
+        summary: of a run.
+        directory: of its report.
+        published: whether the paper's curves stand behind those of tasks, and of their mean.
     """
     folder = directory / PLOTS
     written: list[Path] = []
@@ -65,18 +92,27 @@ def write_plots(summary: Summary, directory: Path) -> list[Path]:
                 draw_panels(figure, summary, task, found)
                 save(theory_plot_path(task))
         drawn = [(task, lines) for task in summary.tasks if (lines := _task_lines(summary, task))]
+        schedulers = list(dict.fromkeys(curve.scheduler for curve in summary.curves)) if published else []
         for task, lines in drawn:
-            _draw_single(figure, summary, lines, task, best=_best_scores(summary, task))
+            behind = published_curves([task], schedulers)
+            _draw_single(figure, summary, lines, task, best=_best_scores(summary, task), behind=behind)
             save(plot_path(task))
-        if mean := _mean_lines(summary):
-            title = f"Mean over {len(summary.tasks)} task{'' if len(summary.tasks) == 1 else 's'}"
-            best = {model: summary.best_mean(model) for model in summary.models}
-            _draw_single(figure, summary, mean, title, best=best, mark_speeds=True)
-            save("mean.png")
+        for axis in _AXES:
+            if mean := _lines(summary, axis, lambda model, method: summary.means.get((model, method))):
+                title = f"Mean over {len(summary.tasks)} task{'' if len(summary.tasks) == 1 else 's'}"
+                best = {model: summary.best_mean(model) for model in summary.models}
+                # The paper has tokens per step alone.
+                behind = published_means(summary.tasks, schedulers) if axis is _STEPS else []
+                _draw_single(figure, summary, mean, title, best=best, axis=axis, is_mean=True, behind=behind)
+                save(f"{axis.mean}.png")
         if drawn:
             _draw_overview(figure, summary, drawn)
             save("overview.png")
-    for name in (*map(plot_path, summary.tasks), *map(theory_plot_path, summary.tasks), "mean.png", "overview.png"):
+        if timed := timed_curves(summary):
+            draw_speeds(figure, summary, timed)
+            save(SPEED_PLOT)
+    ours = (*(f"{name}.png" for name in _RESERVED),)
+    for name in (*map(plot_path, summary.tasks), *map(theory_plot_path, summary.tasks), *ours):
         if folder / name not in written:
             (folder / name).unlink(missing_ok=True)
     return written
@@ -134,19 +170,20 @@ def _import_matplotlib() -> Any:
 
 
 def _task_lines(summary: Summary, task: str) -> Lines:
-    return _lines(summary, lambda model, method: summary.points.get((model, task, method)))
+    return _lines(summary, _STEPS, lambda model, method: summary.points.get((model, task, method)))
 
 
-def _mean_lines(summary: Summary) -> Lines:
-    return _lines(summary, lambda model, method: summary.means.get((model, method)))
-
-
-def _lines(summary: Summary, find: Callable[[str, Method], Point | None]) -> Lines:
+def _lines(summary: Summary, axis: _Axis, find: Callable[[str, Method], Point | None]) -> Lines:
     lines = []
     for model in summary.models:
         for curve in summary.curves:
-            points = [(curve.value(method), find(model, method)) for method in curve.methods]
-            present = [(value, point) for value, point in points if point is not None]
+            points = [(method, point) for method in curve.methods if (point := find(model, method)) is not None]
+            # What has no tokens per step has its place in the plane of tokens per second.
+            present = [
+                Spot(curve.value(method), x, point)
+                for method, point in points
+                if (x := getattr(point, axis.count)) is not None and not isnan(x)
+            ]
             if present:
                 lines.append((curve, model, present))
     return lines
@@ -163,27 +200,35 @@ def _draw_single(
     title: str,
     *,
     best: Mapping[str, float],
-    mark_speeds: bool = False,
+    axis: _Axis = _STEPS,
+    is_mean: bool = False,
+    behind: Sequence[PublishedCurve] = (),
 ) -> None:
     # With several models the legend names them, and the speeds of each stand in the tables.
-    speeds = mark_speeds and len(summary.models) == 1
-    handles = legend_handles(summary, lines, speeds=speeds)
+    speeds = is_mean and len(summary.models) == 1 and axis is _STEPS
+    handles = [*legend_handles(summary, lines, speeds=speeds), *published_handles(behind)]
     rows = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
-    height = max(5.2, 0.15 * rows + 0.09 * len(handles) + 1.0)
+    # What the curves behind are is said below the axis.
+    source = 0.3 if behind else 0.0
+    height = max(5.2, 0.15 * rows + 0.09 * len(handles) + 1.0) + source
     # Names of models on the Hub are long.
     width = max(9.0, 6.75 + max(map(entry_width, handles)))
     figure.clear()
     figure.set_size_inches(width, height)
-    axes = figure.add_axes((0.675 / width, 0.57 / height, 5.58 / width, 1 - 1.0 / height))
-    _draw_lines(axes, summary, lines, marker_size=6.0, intervals=True)
-    _label_methods(axes, summary, lines)
-    _mark_best(axes, summary, best, named=True)
+    axes = figure.add_axes((0.675 / width, (0.57 + source) / height, 5.58 / width, 1 - (1.0 + source) / height))
+    draw_published(axes, behind)
+    _draw_lines(axes, summary, lines, marker_size=6.0, intervals=True, behind=behind)
+    label_methods(axes, summary, lines)
+    label_models(axes, lines)
+    mark_best(axes, summary, best, named=True)
     axes.set_title(title, fontsize=12)
-    axes.set_xlabel("tokens per step (mean over samples, log scale)")
-    is_text = all(point.is_of_text for _, _, points in lines for _, point in points)
+    axes.set_xlabel(f"{axis.label} (mean over samples, log scale)")
+    is_text = all(spot.point.is_of_text for _, _, points in lines for spot in points)
     axes.set_ylabel("grammar (%)" if is_text else "headline (%)")
-    if mark_speeds:
-        _mark_speeds(axes, summary)
+    if is_mean:
+        mark_speeds(axes, summary, axis.count)
+    if behind:
+        figure.text(0.12 / width, 0.1 / height, LABEL, fontsize=7.5, color="#444444")
     figure.legend(
         handles=handles,
         title=f"PB{' / '.join(map(str, PB_SCORES))}, tokens per step" if speeds else None,
@@ -197,12 +242,20 @@ def _draw_single(
     )
 
 
-def _draw_lines(axes: Axes, summary: Summary, lines: Lines, *, marker_size: float, intervals: bool) -> None:
+def _draw_lines(
+    axes: Axes,
+    summary: Summary,
+    lines: Lines,
+    *,
+    marker_size: float,
+    intervals: bool,
+    behind: Sequence[PublishedCurve] = (),
+) -> None:
     for curve, model, points in lines:
         colour, marker = style_of(curve, summary.curves)
-        ordered = sorted((point for _, point in points), key=lambda point: (point.tokens_per_step, -point.headline))
-        x = [point.tokens_per_step for point in ordered]
-        y = [point.headline for point in ordered]
+        ordered = sorted(points, key=lambda spot: (spot.x, -spot.point.headline))
+        x = [spot.x for spot in ordered]
+        y = [spot.point.headline for spot in ordered]
         # Methods that choose their own speed are drawn on top: their points lie between those of the others.
         order = 4 if curve.adaptive else 3
         axes.plot(
@@ -219,10 +272,10 @@ def _draw_lines(axes: Axes, summary: Summary, lines: Lines, *, marker_size: floa
             clip_on=False,
         )
         if intervals:
-            low = [point.low for point in ordered]
-            high = [point.high for point in ordered]
+            low = [spot.point.low for spot in ordered]
+            high = [spot.point.high for spot in ordered]
             axes.vlines(x, low, high, colors=colour, linewidth=1.0, alpha=0.45, zorder=order - 1)
-    _scale(axes, [point.tokens_per_step for _, _, points in lines for _, point in points])
+    _scale(axes, [*(spot.x for _, _, points in lines for spot in points), *(x for c in behind for x, _ in c.points)])
 
 
 def _scale(axes: Axes, speeds: Sequence[float]) -> None:
@@ -237,78 +290,6 @@ def _scale(axes: Axes, speeds: Sequence[float]) -> None:
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_ylim(-2, 102)
     axes.set_yticks(range(0, 101, 20))
-
-
-def _label_methods(axes: Axes, summary: Summary, lines: Lines) -> None:
-    """Name the first and the last value of each adaptive curve, so that a reader sees which way it runs."""
-    adaptive = [curve.name for curve in summary.curves if curve.adaptive]
-    taken: list[tuple[float, float]] = []
-    for curve, model, points in lines:
-        # One model shows which way the values run; a second one's labels would lie on the first's.
-        if not curve.adaptive or model != lines[0][1]:
-            continue
-        colour, _ = style_of(curve, summary.curves)
-        ends = sorted(points, key=lambda item: item[1].tokens_per_step)
-        # Every other curve has its labels below, and so has a point where a label above would run into the title.
-        below = adaptive.index(curve.name) % 2 == 1
-        for (value, point), side in ((ends[0], -1), (ends[-1], 1))[: len(ends)]:
-            x, y = axes.transData.transform((point.tokens_per_step, point.headline))
-            x, y = x + 6 * side, y + (-13 if below or point.headline > 94 else 6)
-            # Curves that end in the same place have their labels one below the other.
-            while any(abs(x - other_x) < 24 and abs(y - other_y) < 12 for other_x, other_y in taken):
-                y -= 12
-            taken.append((x, y))
-            axes.annotate(
-                value_name(value, adaptive=True),
-                (x, y),
-                xycoords="figure pixels",
-                ha="left" if side > 0 else "right",
-                fontsize=8,
-                color=colour,
-                zorder=6,
-            )
-
-
-def _mark_best(axes: Axes, summary: Summary, best: Mapping[str, float], *, named: bool) -> None:
-    """A thin line in a model's style at the best score that is left to it, where right answers do not fit."""
-    for number, model in enumerate(summary.models):
-        if best[model] >= 100:
-            continue
-        style = LINE_STYLES[number % len(LINE_STYLES)]
-        axes.axhline(best[model], color="#444444", linestyle=style, linewidth=0.6, zorder=1.5)
-        if named:
-            axes.annotate(
-                "the rest does not fit",
-                (0.0, best[model]),
-                xycoords=("axes fraction", "data"),
-                xytext=(3, 2),
-                textcoords="offset points",
-                fontsize=7,
-                color="#444444",
-            )
-
-
-def _mark_speeds(axes: Axes, summary: Summary) -> None:
-    """Dotted lines at the scores of PBx, and a bar in a method's colour where PBx lies on them."""
-    for score in PB_SCORES:
-        axes.axhline(score, color="#444444", linestyle=":", linewidth=1.0, zorder=1.5)
-        axes.annotate(
-            f"PB{score}",
-            (1.0, score),
-            xycoords=("axes fraction", "data"),
-            xytext=(4, 0),
-            textcoords="offset points",
-            ha="left",
-            va="center",
-            annotation_clip=False,
-            fontsize=8,
-            color="#444444",
-        )
-    colours = {curve.name: style_of(curve, summary.curves)[0] for curve in summary.curves}
-    for (_, name), reached in summary.tokens_per_step_at.items():
-        for score, speed in reached.items():
-            if speed is not None:
-                axes.plot(speed, score, color=colours[name], marker="|", markersize=9, markeredgewidth=1.8, zorder=5)
 
 
 def _draw_overview(figure: Figure, summary: Summary, drawn: list[tuple[str, Lines]]) -> None:
@@ -326,7 +307,7 @@ def _draw_overview(figure: Figure, summary: Summary, drawn: list[tuple[str, Line
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, (task, lines) in zip(grid.flat, drawn, strict=False):
         _draw_lines(axes, summary, lines, marker_size=4.0, intervals=False)
-        _mark_best(axes, summary, _best_scores(summary, task), named=False)
+        mark_best(axes, summary, _best_scores(summary, task), named=False)
         axes.set_title(task, fontsize=9)
         axes.tick_params(labelsize=8)
     for axes in list(grid.flat)[len(drawn) :]:
@@ -339,7 +320,7 @@ def _draw_overview(figure: Figure, summary: Summary, drawn: list[tuple[str, Line
         hspace=0.42,
         wspace=0.2,
     )
-    figure.supxlabel("tokens per step (log scale)", fontsize=10, y=(0.25 + legend) / height)
+    figure.supxlabel(f"{_STEPS.label} (log scale)", fontsize=10, y=(0.25 + legend) / height)
     figure.supylabel("headline (%)", fontsize=10, x=0.08 / width)
     figure.legend(
         handles=handles,

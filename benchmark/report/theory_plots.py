@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,14 +38,16 @@ class Panel:
 def panels(summary: Summary, task: str) -> list[Panel]:
     """What there is to draw for a task; nothing where the closed forms say that any speed is right, always."""
     lengths = summary.lengths.get(task)
-    if lengths is None:
+    # Runs of earlier versions do not say which closed forms hold; the names of the benchmark's tasks do.
+    kind = summary.settings.get("kinds", {}).get(task, task)
+    if lengths is None or kind is None:
         return []
     found = []
     for scheduler in _SCHEDULERS:
-        curve = _plain_curve(summary, scheduler)
+        curve = plain_curve(summary, scheduler)
         if curve is None:
             continue
-        forms = closed_forms(task, lengths, scheduler)
+        forms = closed_forms(kind, lengths, scheduler)
         measured = tuple(
             (model, points) for model in summary.models if (points := _points(summary, model, task, curve))
         )
@@ -82,7 +85,7 @@ def draw_panels(figure: Figure, summary: Summary, task: str, drawn: list[Panel])
     figure.text(0.5, 0.1 / height, _CAPTION, fontsize=7.5, color="#444444", ha="center", va="bottom")
 
 
-def _plain_curve(summary: Summary, scheduler: str) -> Curve | None:
+def plain_curve(summary: Summary, scheduler: str) -> Curve | None:
     """The scheduler's curve without further parameters, which the closed forms know nothing of."""
     wanted = (scheduler, "threshold" if scheduler == "threshold" else "k", ())
     return next((c for c in summary.curves if (c.scheduler, c.parameter, c.fixed) == wanted), None)
@@ -105,12 +108,14 @@ def _draw_panel(axes: Axes, summary: Summary, panel: Panel) -> None:
         # The names stand for all panels, so that of a curve that has no greedy twin does not say how it is decoded.
         label = "closed form, greedy" if form.greedy else "closed form, sampled"
         style = "--" if form.greedy else "-"
-        for run in _unbroken(form):
-            axes.plot(*zip(*run, strict=True), color="black", linestyle=style, linewidth=1.3, zorder=2)
+        for run in unbroken(form.scheduler, form.points):
+            axes.plot(
+                [x for _, x, _ in run], [y for _, _, y in run], color="black", linestyle=style, linewidth=1.3, zorder=2
+            )
             if len(run) == 1:
                 # A line of one point cannot be seen: a piece of one, over what was measured there.
                 axes.plot(
-                    *run[0], color="black", marker="_", markersize=14, markeredgewidth=1.8, zorder=5, clip_on=False
+                    *run[0][1:], color="black", marker="_", markersize=14, markeredgewidth=1.8, zorder=5, clip_on=False
                 )
         x, y = zip(*[(x, accuracy) for _, x, accuracy in form.points], strict=True)
         size = 0.0 if panel.scheduler == "threshold" else 3.0
@@ -147,16 +152,17 @@ def _draw_panel(axes: Axes, summary: Summary, panel: Panel) -> None:
     axes.set_xlabel("tokens of items per step (log scale)", fontsize=9)
 
 
-def _unbroken(form: ClosedForm) -> list[list[tuple[float, float]]]:
-    """Stretches of a curve whose parameters follow each other; between others nothing is known."""
-    step = 1.0 if form.scheduler != "threshold" else form.points[1][0] - form.points[0][0]
-    runs: list[list[tuple[float, float]]] = []
+def unbroken(scheduler: str, points: Sequence[Sequence[float]]) -> list[list[Sequence[float]]]:
+    """Stretches of a closed form, (parameter, x, accuracy) each, whose parameters follow each other; between others
+    nothing is known."""
+    step = 1.0 if scheduler != "threshold" else points[1][0] - points[0][0]
+    runs: list[list[Sequence[float]]] = []
     before = None
-    for parameter, x, accuracy in form.points:
-        if before is None or parameter - before > 1.5 * step:
+    for point in points:
+        if before is None or point[0] - before > 1.5 * step:
             runs.append([])
-        runs[-1].append((x, accuracy))
-        before = parameter
+        runs[-1].append(point)
+        before = point[0]
     return runs
 
 

@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.analysis.curves import Curve
-from benchmark.analysis.summary import PB_SCORES, Oracle, Point, Summary, summarise
+from benchmark.analysis.summary import PB_COUNTS, PB_SCORES, Oracle, Point, Summary, summarise
 from benchmark.protocol.method import Method
+from benchmark.protocol.settings import settings_groups, settings_keys
+from benchmark.report.count_tables import count_tables
+from benchmark.report.model_tables import model_tables
+from benchmark.report.page.samples import SampleKeeper
+from benchmark.report.page.writing import page_html
 from benchmark.report.plots import write_plots
 from benchmark.report.tables import (
     comparison_tables,
@@ -24,7 +29,7 @@ from benchmark.report.tables import (
 )
 from benchmark.report.theory_plots import panels
 from benchmark.store.merging import MergedRuns
-from benchmark.store.runs import RunStore
+from benchmark.store.runs import PAGE, RunStore
 from hub_dataset.disk import write_atomically
 
 if TYPE_CHECKING:
@@ -34,9 +39,17 @@ if TYPE_CHECKING:
 _DIGITS = 6
 
 
+_ORDER_COLUMNS = {
+    "kendall_tau": "kendall",
+    "spearman_rho": "spearman",
+    "kendall_tau_answer": "kendall_answer",
+    "spearman_rho_answer": "spearman_answer",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `write_report` found and wrote; `files` are the summary files, then the plots."""
+    """What `write_report` found and wrote; `files` are the summary files, the page, then the plots."""
 
     directory: Path
     summary: Summary
@@ -59,12 +72,20 @@ class Report:
         """
         from rich.text import Text
 
-        kinds = (task_tables, text_tables, comparison_tables, task_statistics_tables, mean_tables)
+        kinds = (
+            task_tables,
+            text_tables,
+            comparison_tables,
+            model_tables,
+            task_statistics_tables,
+            mean_tables,
+            count_tables,
+        )
         tables = [table for kind in kinds for table in kind(self.summary)]
         return [*(part for table in tables for part in (table, Text(""))), *map(Text, notes(self.summary))]
 
 
-def write_report(*run_directories: str | Path, output: str | Path | None = None) -> Report:
+def write_report(*run_directories: str | Path, output: str | Path | None = None, published: bool = False) -> Report:
     """Compute and write the report of a run, finished or not; an earlier report is replaced.
 
     Several runs are reported as one, see `MergedRuns`; nothing is written into their directories.
@@ -75,6 +96,7 @@ def write_report(*run_directories: str | Path, output: str | Path | None = None)
     Args:
         run_directories: one or more.
         output: where the report goes, outside of the runs; None, for a single run, is the run's own directory.
+        published: whether the paper's curves stand behind those of the plots; the page has a switch for them.
 
     Raises:
         ValueError: a directory holds no run, several runs have no `output` or do not go into one report.
@@ -87,14 +109,18 @@ def write_report(*run_directories: str | Path, output: str | Path | None = None)
         store = MergedRuns(run_directories, output)
     else:
         raise ValueError("a report of several runs needs a directory of its own: name it as output")
-    summary = summarise(store)
+    keeper = SampleKeeper(len(settings_keys(settings_groups(store.read_settings()))))
+    summary = summarise(store, keeper)
+    numbers = summary_json(summary)
     with store.report_lock():
         json_path, csv_path = store.directory / "summary.json", store.directory / "summary.csv"
-        text = json.dumps(summary_json(summary), indent=1, allow_nan=False)
+        text = json.dumps(numbers, indent=1, allow_nan=False)
         write_atomically(json_path, text.encode() + b"\n")
         write_atomically(csv_path, summary_csv(summary).encode("utf-8", "backslashreplace"))
-        plots = write_plots(summary, store.directory)
-    return Report(store.directory, summary, (json_path, csv_path, *plots))
+        page_path = store.directory / PAGE
+        write_atomically(page_path, page_html(summary, numbers, keeper, notes(summary)))
+        plots = write_plots(summary, store.directory, published=published)
+    return Report(store.directory, summary, (json_path, csv_path, page_path, *plots))
 
 
 def summary_json(summary: Summary) -> dict[str, Any]:
@@ -103,7 +129,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         (model, task, curve.name) for model in summary.models for task in summary.tasks for curve in summary.curves
     ]
     return {
-        "format": 2,
+        "format": 3,
         "settings_expected": len(summary.keys),
         "settings_present": len(summary.points),
         "missing": [[*key[:2], str(key[2])] for key in summary.keys if key not in summary.points],
@@ -169,19 +195,28 @@ def summary_json(summary: Summary) -> dict[str, Any]:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, _DIGITS)
+    return None if value is None or value != value else round(value, _DIGITS)
 
 
 def _point_json(point: Point) -> dict[str, Any]:
+    order = point.order
     return {
         "headline": _rounded(point.headline),
         "low": _rounded(point.low),
         "high": _rounded(point.high),
         "score_strict": _rounded(point.score_strict),
         "tokens_per_step": _rounded(point.tokens_per_step),
+        "num_rounds": _rounded(point.num_rounds),
         "num_forward_passes": _rounded(point.num_forward_passes),
         "item_tokens_per_step": _rounded(point.item_tokens_per_step),
         "samples": point.samples,
+        "seeds": point.seeds,
+        "seed_deviation": _rounded(point.seed_deviation),
+        "tokens_per_second": _rounded(point.tokens_per_second),
+        "seconds_to_first_token": _rounded(point.seconds_to_first_token),
+        "content_tokens_per_step": _rounded(point.content_tokens_per_step),
+        "tokens_per_forward_pass": _rounded(point.tokens_per_forward_pass),
+        **{name: None if order is None else _rounded(getattr(order, of)) for name, of in _ORDER_COLUMNS.items()},
     }
 
 
@@ -214,6 +249,19 @@ def _curve_json(summary: Summary, model: str, curve: Curve) -> dict[str, Any]:
         "adaptive": curve.adaptive,
         "complete": reached is not None,
         **speeds,
+        "largest": None
+        if reached is None
+        else {
+            count: {f"pb{x}": _rounded(value) for x, value in summary.largest_at[model, curve.name, count].items()}
+            for count in PB_COUNTS
+        },
+        "intervals": {
+            count: {
+                f"pb{x}": [*map(_rounded, ends)] for x, ends in summary.pb_intervals[model, curve.name, count].items()
+            }
+            for count in PB_COUNTS
+            if (model, curve.name, count) in summary.pb_intervals
+        },
         "oracle": None if oracle is None else _oracle_json(oracle),
     }
 
@@ -229,7 +277,9 @@ def summary_csv(summary: Summary) -> str:
         for method in summary.measured_by[name]
     }
     columns = ["model", "task", "method", "curve", "parameter", "value", "block_length", "headline", "low", "high"]
-    columns += ["score_strict", "tokens_per_step", "num_forward_passes", "samples", "order_preference"]
+    columns += ["score_strict", "tokens_per_step", "num_rounds", "num_forward_passes", "samples", "order_preference"]
+    columns += ["seeds", "seed_deviation", "tokens_per_second", "seconds_to_first_token"]
+    columns += ["content_tokens_per_step", "tokens_per_forward_pass", *_ORDER_COLUMNS]
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

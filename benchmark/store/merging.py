@@ -10,7 +10,9 @@ from benchmark.protocol.settings import model_names, settings_groups, settings_k
 from benchmark.store.runs import SETTINGS, RunStore
 
 # What decides an answer beside model, task and setting: with other values, two models would not have had the same task.
-_PROTOCOL = ("seed", "temperature")
+_PROTOCOL = ("temperature",)
+# What a sample says of the machine that it was decoded on.
+_OF_THE_MACHINE = frozenset({"seconds", "seconds_to_first_token", "seconds_to_last_token", "shared"})
 _QUESTIONS = "the checksum of the questions of"
 
 
@@ -30,8 +32,8 @@ class MergedRuns:
 
         Raises:
             ValueError: a directory holds no run, `output` holds one or lies in one of these, or two runs differ in what
-                they must share: the seed, the temperature, the new tokens and the questions of a task, and
-                whatever bears one name.
+                they must share: the temperature, the new tokens and the questions of a task, and whatever bears one
+                name.
         """
         self.directory = Path(output)
         if (self.directory / SETTINGS).exists():
@@ -58,6 +60,8 @@ class MergedRuns:
         ordered = dict.fromkeys(name for settings in self._settings for name in model_names(settings))
         return {
             **{key: self._settings[0].get(key) for key in _PROTOCOL},
+            "seeds": sorted({seed for settings in self._settings for seed in settings.get("seeds", (0,))}),
+            "new_tokens": self._new_tokens(),
             "models": [models[name] for name in ordered],
             "groups": [group for settings in self._settings for group in settings["groups"]],
             "schedulers": {
@@ -66,7 +70,16 @@ class MergedRuns:
             "runs": [run.directory.name for run in self._runs],
             "notices": list(dict.fromkeys(line for settings in self._settings for line in settings.get("notices", ()))),
             "best_scores": self._best_scores(),
+            "kinds": {name: kind for settings in self._settings for name, kind in settings.get("kinds", {}).items()},
         }
+
+    def _new_tokens(self) -> dict[str, dict[str, int]]:
+        """Model → task → tokens of an answer."""
+        found: dict[str, dict[str, int]] = {}
+        for settings in self._settings:
+            for model, tasks in settings.get("new_tokens", {}).items():
+                found.setdefault(model, {}).update(tasks)
+        return found
 
     def _best_scores(self) -> dict[str, dict[str, float]]:
         """Model → task → the best score that is left; runs agree on it, as they do on questions and new tokens."""
@@ -76,26 +89,32 @@ class MergedRuns:
                 best.setdefault(model, {}).update(tasks)
         return best
 
-    def find_samples(self, model: str, task: str, method: Method) -> list[dict[str, Any]] | None:
+    def seeds_of(self, model: str, task: str, method: Method) -> tuple[int, ...]:
+        """The seeds that one of the runs is to have samples of."""
+        runs = self._having(model, task, method)
+        return tuple(sorted({seed for run in runs for seed in run.seeds_of(model, task, method)}))
+
+    def find_samples(self, model: str, task: str, method: Method, seed: int = 0) -> list[dict[str, Any]] | None:
         """The samples of one method, or None where every run that has it lacks them.
 
         Raises:
             ValueError: two runs have them, and they are not the same.
         """
-        found = [(run, rows) for run in self._having(model, task, method) if (rows := _rows(run, model, task, method))]
+        having = self._having(model, task, method, seed)
+        found = [(run, rows) for run in having if (rows := _rows(run, model, task, method, seed))]
         for run, rows in found[1:]:
             first = found[0][1]
-            different = sorted(name for name in first.keys() | rows.keys() if first.get(name) != rows.get(name))
+            different = sorted(name for name in first.keys() | rows.keys() if _differ(first.get(name), rows.get(name)))
             if different:
                 what = f"the answers of {model} to {different[0]} under {method} are not the same"
                 raise _refusal(found[0][0], run, what)
         return list(found[0][1].values()) if found else None
 
-    def find_signatures(self, model: str, task: str, method: Method) -> dict[str, str]:
+    def find_signatures(self, model: str, task: str, method: Method, seed: int = 0) -> dict[str, str]:
         """What the scores of one method come from, name → signature, as the first run says that has its samples."""
-        for run in self._having(model, task, method):
-            if _rows(run, model, task, method):
-                return run.find_signatures(model, task, method)
+        for run in self._having(model, task, method, seed):
+            if _rows(run, model, task, method, seed):
+                return run.find_signatures(model, task, method, seed)
         return {}
 
     @contextmanager
@@ -112,8 +131,10 @@ class MergedRuns:
         with RunStore(self.directory).report_lock() as store:
             yield store
 
-    def _having(self, model: str, task: str, method: Method) -> list[RunStore]:
-        return [run for run, keys in zip(self._runs, self._keys, strict=True) if (model, task, method) in keys]
+    def _having(self, model: str, task: str, method: Method, seed: int | None = None) -> list[RunStore]:
+        key = (model, task, method)
+        runs = [run for run, keys in zip(self._runs, self._keys, strict=True) if key in keys]
+        return [run for run in runs if seed is None or seed in run.seeds_of(*key)]
 
     def _check(self) -> None:
         """Hold every named thing of a run against the first run that names it."""
@@ -140,9 +161,12 @@ def _facts(settings: Mapping[str, Any]) -> dict[str, Any]:
     for entry in settings["models"]:
         record = {} if isinstance(entry, str) else {key: entry[key] for key in sorted(entry) if key != "name"}
         facts[f"model {entry if isinstance(entry, str) else entry['name']}"] = record
-    for group in settings_groups(settings):
-        for task in group.tasks:
-            facts[f"the number of new tokens of {task}"] = group.new_tokens
+    for model, tasks in settings.get("new_tokens", {}).items():
+        facts |= {f"the number of new tokens of {model} on {task}": count for task, count in tasks.items()}
+    if "new_tokens" not in settings:
+        # What is written of a group is what the user said of it, if anything.
+        for group in settings_groups(settings):
+            facts |= {f"the number of new tokens of {task}": group.new_tokens for task in group.tasks}
     data = settings.get("data")
     checksums = data.get("checksums") if isinstance(data, dict) else None
     for task, checksum in (checksums if isinstance(checksums, dict) else {}).items():
@@ -150,9 +174,16 @@ def _facts(settings: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _rows(run: RunStore, model: str, task: str, method: Method) -> dict[str, dict[str, Any]]:
+def _rows(run: RunStore, model: str, task: str, method: Method, seed: int) -> dict[str, dict[str, Any]]:
     """The rows of one method by their ids; none where they are absent, cut off or altered."""
-    return {row["id"]: row for row in run.find_samples(model, task, method) or []}
+    return {row["id"]: row for row in run.find_samples(model, task, method, seed) or []}
+
+
+def _differ(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Whether two samples of a question are not the same, by what both say, but for what an answer took."""
+    if one is None or other is None:
+        return one is not other
+    return any(one[key] != other[key] for key in (one.keys() & other.keys()) - _OF_THE_MACHINE)
 
 
 def _refusal(first: RunStore, second: RunStore, what: str) -> ValueError:

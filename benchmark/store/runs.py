@@ -1,32 +1,45 @@
-"""The results of one run on disk: settings, samples with a checksum, and the lock that keeps a second process out."""
+"""The results of one run on disk: settings, samples, and the lock that keeps a second process out."""
 
 import hashlib
 import json
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from benchmark.protocol.method import Method
-from benchmark.protocol.settings import FORMAT, model_names, settings_groups, settings_keys
-from benchmark.store.format_1 import convert_settings, old_samples_path
+from benchmark.protocol.settings import FORMAT, model_names, origin_of, settings_groups
+from benchmark.store.earlier_formats import convert_settings, earlier_path, read_earlier_file
+from benchmark.store.sample_files import (
+    JOURNAL,
+    SampleFile,
+    append_to_journal,
+    journal_path,
+    read_journal,
+    read_sample_file,
+    write_sample_file,
+)
 from hub_dataset.disk import TEMPORARY, only_one_process, write_atomically
 
 SETTINGS = "settings.json"
 SAMPLES = "samples"
 PLOTS = "plots"
-SUMMARIES = ("summary.json", "summary.csv")
+PAGE = "report.html"
+SUMMARIES = ("summary.json", "summary.csv", PAGE)
 LOCK = ".run.lock"
 REPORT_LOCK = ".report.lock"
+# Since when the process that holds the lock has run.
+RUNNING = ".running.json"
+# How long another process may look whether a run is going on.
+_LOOK_SECONDS = 0.5
 
 # A name longer than this (bytes) leaves no room for suffixes under the usual limit of 255.
 _LONGEST_NAME = 180
 _PLAIN = re.compile(r"(?!\.|.*~~)[A-Za-z0-9_.=,+()@~-]+")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.=,+()@-]")
 _PARTS = "models and schedulers"
-_COUNTS = ("num_forward_passes", "num_tokens")
 
 
 def file_name(label: str) -> str:
@@ -51,16 +64,22 @@ class RunStore:
     """The directory of one run.
 
     ```
-    settings.json                                   what was run, written first
-    samples/<model>/<task>/<method>.jsonl           one line per sample, then a line with count and checksum
-    summary.json  summary.csv  plots/*.png          the report, made from the files above alone
+    settings.json                                      what was asked for, written first
+    samples/<model>/<task>/<method>.seed0.jsonl        one line per sample
+    samples/<model>/<task>/<method>.seed0.json         their number and checksum, and what they come from
+    samples/<model>/<task>/<method>.seed0.part         answers that are not yet a whole file
+    summary.json  summary.csv  report.html  plots/*.png  the report, made from the files above alone
     ```
 
-    Reading needs no lock. A process that runs the benchmark holds `lock()` for as long as it writes.
+    Samples that come from something else than the settings say (see `origin_of`) count as absent, until those that take
+    their place are written. Reading needs no lock. A process that runs the benchmark holds `lock()` for as long as it
+    writes.
     """
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
+        self._settings: dict[str, Any] | None = None
+        self._is_earlier: bool | None = None
 
     @contextmanager
     def lock(self) -> Iterator["RunStore"]:
@@ -77,10 +96,34 @@ class RunStore:
         except (FileExistsError, NotADirectoryError):
             raise ValueError(f"{self.directory} cannot be used for results: it is, or lies in, a file") from None
         refusal = f"{self.directory} is in use by another run; wait until it ends or choose another directory"
-        with only_one_process(self.directory / LOCK, refusal):
-            for leftover in [*self.directory.glob(f"{SETTINGS}.*{TEMPORARY}"), *self._files(SAMPLES, TEMPORARY)]:
+        with only_one_process(self.directory / LOCK, refusal, wait_seconds=_LOOK_SECONDS):
+            for leftover in [*self.directory.glob(f"*.json.*{TEMPORARY}"), *self._files(SAMPLES, TEMPORARY)]:
                 leftover.unlink(missing_ok=True)
-            yield self
+            write_atomically(self.directory / RUNNING, json.dumps({"since": time.time_ns()}).encode())
+            try:
+                yield self
+            finally:
+                (self.directory / RUNNING).unlink(missing_ok=True)
+
+    def running_stamp(self) -> int | None:
+        """Since when this directory has been held, in nanoseconds, by its own word."""
+        try:
+            return int(json.loads((self.directory / RUNNING).read_bytes())["since"])
+        except (OSError, KeyError, TypeError, ValueError):
+            return None
+
+    def running_since(self) -> int | None:
+        """Since when a process holds this directory, in nanoseconds; None where none does, however it ended."""
+        since = self.running_stamp()
+        if since is None:
+            return None
+        try:
+            with only_one_process(self.directory / LOCK, "in use"):
+                return None
+        except ValueError:
+            return since
+        except OSError:
+            return None
 
     @contextmanager
     def report_lock(self) -> Iterator["RunStore"]:
@@ -108,6 +151,7 @@ class RunStore:
             raise ValueError(f"the settings cannot be written as JSON ({error})") from None
         self._checked_settings(json.loads(text), path)
         write_atomically(path, text.encode() + b"\n")
+        self._settings, self._is_earlier = json.loads(text), None
 
     def read_settings(self) -> dict[str, Any]:
         """The settings of the run.
@@ -124,12 +168,21 @@ class RunStore:
             raise ValueError(f"{path} is not readable as JSON ({error})") from None
         return self._checked_settings(convert_settings(settings, path), path)
 
+    def add_devices(self, devices: Mapping[str, str]) -> None:
+        """Add to the settings what models run on now, in words; a run may go on on other machines."""
+        entry = self.read_settings()
+        known = dict(entry.get("devices", {}))
+        for name, device in devices.items():
+            known[name] = list(dict.fromkeys([*known.get(name, []), device]))
+        if known != entry.get("devices"):
+            self.write_settings({**entry, "devices": known})
+
     @staticmethod
     def _checked_settings(settings: Any, path: Path) -> dict[str, Any]:
         if not isinstance(settings, dict):
             raise ValueError(f"{path} holds a {type(settings).__name__}; expected an object")
         if settings.get("format", FORMAT) != FORMAT:
-            raise ValueError(f"{path} has format {settings['format']!r}; this version reads formats 1 and {FORMAT}")
+            raise ValueError(f"{path} has format {settings['format']!r}; this version reads formats 1 to {FORMAT}")
         for key, kind in (("models", list), ("groups", list), ("schedulers", dict)):
             if not isinstance(settings.get(key), kind):
                 raise ValueError(f"{path} has no {kind.__name__} {key!r}; it does not describe a run")
@@ -139,7 +192,7 @@ class RunStore:
         names = model_names(settings)
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"{path} names the model {twice!r} twice; each may stand there once")
+            raise ValueError(f"{path} names the model {twice!r} twice; name each once")
         try:
             groups = settings_groups(settings)
         except ValueError as error:
@@ -150,46 +203,22 @@ class RunStore:
                 raise ValueError(f"{path} has a group of {model!r} and {scheduler!r}, and not both among its {_PARTS}")
         return settings
 
-    @cached_property
-    def _is_of_format_1(self) -> bool:
-        try:
-            return bool(json.loads((self.directory / SETTINGS).read_bytes()).get("format") == 1)
-        except (OSError, ValueError, AttributeError):
-            return False
+    @property
+    def is_of_earlier_version(self) -> bool:
+        """Whether the directory holds a run of an earlier format, which is reported and does not go on."""
+        if self._is_earlier is None:
+            try:
+                self._is_earlier = json.loads((self.directory / SETTINGS).read_bytes()).get("format") in (1, 2)
+            except (OSError, ValueError, AttributeError):
+                return False
+        return self._is_earlier
 
-    def convert(self) -> None:
-        """Give a run of format 1 the names and settings of this one, so that it can go on; call it holding `lock()`.
-
-        Raises:
-            ValueError: it named a block length, which did not seed the noise then and does now.
-        """
-        if not self._is_of_format_1:
-            return
-        settings = self.read_settings()
-        keys = settings_keys(settings_groups(settings))
-        if any(method.block_length is not None for _, _, method in keys):
-            raise ValueError(
-                f"{self.directory} is of an earlier version, whose noise did not depend on the block length; it can be "
-                "reported, and to go on choose another --output, or --fresh to replace it"
-            )
-        for key in keys:
-            old, new = old_samples_path(self.directory / SAMPLES, *key), self.samples_path(*key)
-            if old != new and old.exists():
-                new.parent.mkdir(parents=True, exist_ok=True)
-                old.replace(new)
-        self.write_settings(settings)
-        del self._is_of_format_1
-
-    def _present_path(self, model: str, task: str, method: Method) -> Path:
-        """Where the samples of a method are: in a run of format 1 under the name that they had there."""
-        path = self.samples_path(model, task, method)
-        if self._is_of_format_1 and not path.exists():
-            return old_samples_path(self.directory / SAMPLES, model, task, method)
-        return path
-
-    def samples_path(self, model: str, task: str, method: Method) -> Path:
+    def samples_path(self, model: str, task: str, method: Method, seed: int = 0) -> Path:
         """Where the samples of a method are, whether or not they exist."""
-        return self.directory / SAMPLES / file_name(model) / file_name(task) / f"{file_name(str(method))}.jsonl"
+        return self._folder(model, task) / f"{file_name(str(method))}.seed{seed}.jsonl"
+
+    def _folder(self, model: str, task: str) -> Path:
+        return self.directory / SAMPLES / file_name(model) / file_name(task)
 
     def write_samples(
         self,
@@ -198,63 +227,97 @@ class RunStore:
         method: Method,
         rows: Sequence[Mapping[str, Any]],
         signatures: Mapping[str, str] | None = None,
+        *,
+        seed: int = 0,
+        metric: str | None = None,
     ) -> None:
-        """Write all samples of one method at once; the same rows give the same bytes.
+        """Write the samples of one method at once; the same rows give the same bytes.
 
         Args:
             model, task, method: names as in the settings.
-            rows: one object per sample: `id`, `prediction`, `num_forward_passes`, `num_tokens`, `tokens_per_step`,
-                `length` and `scores`, an object with at least `headline` (0..1).
+            rows: one object per sample, see `check_rows`, in the order of the questions.
             signatures: the programs, models and versions that the scores of text come from, as the metric says it.
+            seed: one of the run's.
+            metric: what tells the metric that scored them from others.
 
         Raises:
             ValueError: a row lacks something, an id stands twice, or a number is not finite.
         """
-        where = f"samples of {model}, {task}, {method}"
-        _check_rows(rows, where)
-        try:
-            lines = [json.dumps(row, sort_keys=True, separators=(",", ":"), allow_nan=False) for row in rows]
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{where}: a row cannot be written as JSON ({error})") from None
-        body = "".join(line + "\n" for line in lines).encode()
-        footer: dict[str, Any] = {"complete": True, "rows": len(rows), "sha256": hashlib.sha256(body).hexdigest()}
-        if signatures:
-            footer["signatures"] = dict(signatures)
-        write_atomically(self.samples_path(model, task, method), body + json.dumps(footer).encode() + b"\n")
+        path, origin = self.samples_path(model, task, method, seed), self.origin(model, task, method)
+        write_sample_file(path, SampleFile([*map(dict, rows)], origin, dict(signatures or {}), metric))
+        journal_path(path).unlink(missing_ok=True)
 
-    def find_samples(self, model: str, task: str, method: Method) -> list[dict[str, Any]] | None:
-        """The samples of one method, or None where they are absent, cut off or altered."""
-        try:
-            content = self._present_path(model, task, method).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return _parse(content)
+    def origin(self, model: str, task: str, method: Method) -> dict[str, Any]:
+        """What samples of this run come from; empty where its settings do not say."""
+        if self._settings is None:
+            try:
+                self._settings = self.read_settings()
+            except ValueError:
+                return {}
+        known = method.name in self._settings["schedulers"] and model in model_names(self._settings)
+        return origin_of(self._settings, model, task, method) if known else {}
 
-    def find_signatures(self, model: str, task: str, method: Method) -> dict[str, str]:
+    def find_file(
+        self, model: str, task: str, method: Method, seed: int = 0, *, any_origin: bool = False
+    ) -> SampleFile | None:
+        """The file of one method, or None where it is absent, cut off, altered, or (not `any_origin`) of another origin
+        than the settings say.
+        """
+        if self.is_of_earlier_version:
+            format_2 = self._folder(model, task) / f"{file_name(str(method))}.jsonl"
+            return read_earlier_file(format_2) or read_earlier_file(
+                earlier_path(self.directory / SAMPLES, model, task, method)
+            )
+        found = read_sample_file(self.samples_path(model, task, method, seed))
+        if found is None or any_origin:
+            return found
+        origin = self.origin(model, task, method)
+        return found if not origin or not found.origin or origin == found.origin else None
+
+    def find_samples(self, model: str, task: str, method: Method, seed: int = 0) -> list[dict[str, Any]] | None:
+        """The samples of one method, or None where there are none that count."""
+        found = self.find_file(model, task, method, seed)
+        return None if found is None else found.rows
+
+    def seeds_of(self, model: str, task: str, method: Method) -> tuple[int, ...]:
+        """The seeds that a setting is to have samples of."""
+        self.origin(model, task, method)
+        return tuple((self._settings or {}).get("seeds", (0,)))
+
+    def find_signatures(self, model: str, task: str, method: Method, seed: int = 0) -> dict[str, str]:
         """What the scores of one method come from, name → signature; none where no such file says so."""
-        try:
-            last = self._present_path(model, task, method).read_bytes().splitlines()[-1]
-            signatures = json.loads(last).get("signatures")
-        except (FileNotFoundError, NotADirectoryError, IndexError, ValueError, AttributeError):
-            return {}
-        return {str(name): str(value) for name, value in signatures.items()} if isinstance(signatures, dict) else {}
+        found = self.find_file(model, task, method, seed)
+        return {} if found is None else found.signatures
 
-    def read_samples(self, model: str, task: str, method: Method) -> list[dict[str, Any]]:
+    def read_samples(self, model: str, task: str, method: Method, seed: int = 0) -> list[dict[str, Any]]:
         """The samples of one method.
 
         Raises:
-            ValueError: they are absent, cut off or altered.
+            ValueError: they are absent, cut off, altered or of another origin.
         """
-        rows = self.find_samples(model, task, method)
+        rows = self.find_samples(model, task, method, seed)
         if rows is None:
-            path = self._present_path(model, task, method)
-            raise ValueError(f"{path} is {'damaged' if path.exists() else 'absent'}; run it again")
+            path = self.samples_path(model, task, method, seed)
+            raise ValueError(
+                f"{path} is {'damaged, or of another origin' if path.exists() else 'absent'}; run it again"
+            )
         return rows
 
-    def has_samples(self, model: str, task: str, method: Method, ids: Collection[str]) -> bool:
-        """Whether the method is finished: its file is intact and holds each of `ids` once, and no other."""
-        rows = self.find_samples(model, task, method)
+    def has_samples(self, model: str, task: str, method: Method, ids: Collection[str], seed: int = 0) -> bool:
+        """Whether the method is finished: its file counts, and the run's samples are these, each once."""
+        rows = self.find_samples(model, task, method, seed)
         return rows is not None and sorted(row["id"] for row in rows) == sorted(set(ids))
+
+    def keep_answers(
+        self, model: str, task: str, method: Method, samples: Sequence[Mapping[str, Any]], seed: int = 0
+    ) -> None:
+        """Bring answers to disk that have no scores yet, and are not yet all that the method is to have."""
+        path = self.samples_path(model, task, method, seed)
+        append_to_journal(path, self.origin(model, task, method), samples)
+
+    def kept_answers(self, model: str, task: str, method: Method, seed: int = 0) -> list[dict[str, Any]]:
+        """Answers that a run kept before it was stopped."""
+        return read_journal(self.samples_path(model, task, method, seed), self.origin(model, task, method))
 
     def clear(self) -> None:
         """Remove the run's own files, so that it starts anew; whatever else lies in the directory stays.
@@ -263,8 +326,8 @@ class RunStore:
         """
         for name in SUMMARIES:
             (self.directory / name).unlink(missing_ok=True)
-        for folder, ending in ((SAMPLES, ".jsonl"), (SAMPLES, TEMPORARY), (PLOTS, ".png"), (PLOTS, TEMPORARY)):
-            for path in self._files(folder, ending):
+        for folder, endings in ((SAMPLES, (".jsonl", ".json", JOURNAL, TEMPORARY)), (PLOTS, (".png", TEMPORARY))):
+            for path in (path for ending in endings for path in self._files(folder, ending)):
                 path.unlink(missing_ok=True)
         for folder in (SAMPLES, PLOTS):
             root = self.directory / folder
@@ -275,56 +338,7 @@ class RunStore:
                 root.rmdir()
         # The settings go last: killed before, the directory is still that run, with less of it done.
         (self.directory / SETTINGS).unlink(missing_ok=True)
+        self._settings, self._is_earlier = None, None
 
     def _files(self, folder: str, ending: str) -> list[Path]:
         return [path for path in (self.directory / folder).rglob(f"*{ending}") if path.is_file()]
-
-
-def _check_rows(rows: Sequence[Mapping[str, Any]], where: str) -> None:
-    if not rows:
-        raise ValueError(f"{where}: there are none; expected one row per sample")
-    seen: set[str] = set()
-    for row in rows:
-        identity = row.get("id")
-        if not isinstance(identity, str) or not isinstance(row.get("prediction"), str):
-            raise ValueError(f"{where}: row {identity!r} needs an id and a prediction, both strings")
-        if identity in seen:
-            raise ValueError(f"{where}: id {identity!r} stands there twice")
-        seen.add(identity)
-        for key in _COUNTS:
-            count = row.get(key)
-            if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-                raise ValueError(f"{where}: row {identity!r} has {key} {count!r}; expected an int of at least 1")
-        if not _is_number(row.get("tokens_per_step")):
-            raise ValueError(f"{where}: row {identity!r} has tokens_per_step {row.get('tokens_per_step')!r}")
-        scores = row.get("scores")
-        headline = scores.get("headline") if isinstance(scores, Mapping) else None
-        if not _is_number(headline) or not 0 <= headline <= 1:
-            raise ValueError(f"{where}: row {identity!r} has headline {headline!r}; expected a number from 0 to 1")
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
-
-
-def _parse(content: bytes) -> list[dict[str, Any]] | None:
-    """The rows of a samples file, None unless its last line vouches for all that stands before."""
-    if not content.endswith(b"\n"):
-        return None
-    start = content.rfind(b"\n", 0, -1) + 1
-    body, last = content[:start], content[start:]
-    try:
-        footer = json.loads(last)
-    except ValueError:
-        return None
-    if not isinstance(footer, dict) or footer.get("complete") is not True:
-        return None
-    if footer.get("sha256") != hashlib.sha256(body).hexdigest() or footer.get("rows") != body.count(b"\n"):
-        return None
-    # What has the right checksum was written by `write_samples`, unless someone made the checksum to fit.
-    try:
-        rows = [json.loads(line) for line in body.splitlines()]
-        _check_rows(rows, "samples")
-    except (ValueError, AttributeError):
-        return None
-    return rows

@@ -3,10 +3,11 @@
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import permutations
+from itertools import chain, permutations
 from math import lcm
 
 from benchmark.theory.checks import check_count
+from hub_dataset.generators.latin_square import latin_squares
 
 Answer = tuple[Hashable, ...]
 
@@ -93,13 +94,4 @@ def latin_square_distribution(order: int = 4) -> AnswerDistribution:
     check_count("order", order)
     if order > 4:
         raise ValueError(f"Latin squares are listed up to order 4, got {order}")
-    squares: list[tuple[int, ...]] = [()]
-    rows = list(permutations(range(order)))
-    for _ in range(order):
-        squares = [
-            square + row
-            for square in squares
-            for row in rows
-            if all(symbol not in square[column::order] for column, symbol in enumerate(row))
-        ]
-    return AnswerDistribution.uniform(squares)
+    return AnswerDistribution.uniform(chain.from_iterable(square) for square in latin_squares(order))

@@ -1,7 +1,7 @@
 """The ideal model's accuracy by the name of a task, at item granularity, for plots and reports."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from benchmark.theory.adaptive import (
@@ -131,13 +131,20 @@ def mean_closed_form(
 
     Raises ValueError when there are no lengths, and as `closed_form` does.
     """
+    return mean_over_lengths(
+        lengths, lambda length: closed_form(task, length, k, order=order, greedy=greedy, must_differ=must_differ)
+    )
+
+
+def mean_over_lengths(lengths: Iterable[int], form: Callable[[int], float | None]) -> float | None:
+    """Mean of `form` over `lengths`, called once for each that differs; None where it gives None for any of them.
+
+    Raises ValueError when there are no lengths.
+    """
     rows = list(lengths)
     if not rows:
         raise ValueError("lengths must name at least one row, got none")
-    known = {
-        length: closed_form(task, length, k, order=order, greedy=greedy, must_differ=must_differ)
-        for length in sorted(set(rows))
-    }
+    known = {length: form(length) for length in sorted(set(rows))}
     values = [value for length in rows if (value := known[length]) is not None]
     return sum(values) / len(rows) if len(values) == len(rows) else None
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from .encoding import encode_anything
+
 if TYPE_CHECKING:
     from ..configs import TaskConfig
 
@@ -24,10 +26,12 @@ class OneLineErrors(click.Group):
     """Commands of which users get one line and exit code 2 for what they got wrong, and for what the system refuses."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        encode_anything()
         try:
             return super().main(*args, **{**kwargs, "standalone_mode": False})
-        except click.exceptions.Abort:
-            sys.exit(130)
+        except click.exceptions.Abort as error:
+            # What stopped it may know better than that it was Ctrl-C.
+            sys.exit(getattr(error.__cause__, "exit_code", 130))
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(error.exit_code)

@@ -19,8 +19,8 @@ from .shared import config_option, progress, refuse_idle_rows, rows_option, sele
 def import_data(source: str, output: Path, skip_unknown: bool) -> None:
     """Turn the original ParallelBench data into a directory that load_dataset reads.
 
-    SOURCE is a checkout of the original project, a folder of its rows as JSON lines, or a set on the Hub (`owner/name`,
-    with `@revision` if wanted). Configs are called `original_<group>_<task>`, those of the later edition
+    SOURCE is a checkout of the original project, a folder of its rows as JSON lines, or a dataset on the Hub
+    (`owner/name`, with `@revision` if wanted). Configs are called `original_<group>_<task>`, those of the later edition
     `original2026_<group>_<task>`. Rows of an unknown form are reported with file and line, and nothing is written.
 
     \b
@@ -85,7 +85,12 @@ def install(tasks: tuple[str, ...], splits: tuple[str, ...], rows: int | None, c
         )
     for message in left_out:
         click.echo(message, err=True)
-    click.echo(f"installed {count} rows, {len(built)} tasks, and the metric, both under the name {NAME}")
+    click.echo(
+        f"installed {count} rows ({', '.join(splits)}), {len(built)} tasks, and the metric, both under the name {NAME}"
+    )
+    if "train" not in splits and any("train" in task.splits for task in selected if task.name in built):
+        click.echo("train is not among them; install --split test --split train --rows 2000 brings both")
+    click.echo("without a network, set HF_HUB_OFFLINE=1: else the Hub is asked for that name first, several times")
     if Path(NAME).is_dir():
         click.echo(f"not here, though: load_dataset({NAME!r}) takes the folder {Path(NAME).resolve()} first", err=True)
 

@@ -26,4 +26,8 @@ TASK_TYPES |= {
 POSITION_TYPES = ("insert", "remove", "replace")
 POSITIONS = ("index", "random")
 
-__all__ = ["POSITIONS", "POSITION_TYPES", "TASK_TYPES", "Generator", "Question", "TaskType"]
+# What references name: all scorers, and those of answers that are sentences.
+SCORERS = frozenset(kind.scorer for kind in TASK_TYPES.values())
+TEXT_SCORERS = frozenset(kind.scorer for kind in TASK_TYPES.values() if kind.is_text)
+
+__all__ = ["POSITIONS", "POSITION_TYPES", "SCORERS", "TASK_TYPES", "TEXT_SCORERS", "Generator", "Question", "TaskType"]

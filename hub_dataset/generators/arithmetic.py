@@ -96,20 +96,18 @@ def _format(numbers: list[int]) -> str:
 def _math_op_limits(config: TaskConfig) -> list[tuple[str, str]]:
     if config.operation not in OPERATIONS:
         return [("operation", f"{config.operation!r} is not one of {', '.join(OPERATIONS)}")]
-    keys = ["max_length"] + (["example_max_length"] if config.shots else [])
     return [
-        (key, f"{getattr(config, key)} is not a number of digits from 1 to {MOST_DIGITS}")
-        for key in keys
-        if getattr(config, key) > MOST_DIGITS
+        (key, f"{length} is not a number of digits from 1 to {MOST_DIGITS}")
+        for key, length in config.lengths.items()
+        if length > MOST_DIGITS
     ]
 
 
 def _cumulative_sum_limits(config: TaskConfig) -> list[tuple[str, str]]:
-    keys = ["min_length"] + (["example_min_length"] if config.shots else [])
     problems = [
-        (key, f"{getattr(config, key)} is too short for this task; it needs at least 2")
-        for key in keys
-        if getattr(config, key) < 2
+        (key, f"{length} is too short for this task; it needs at least 2")
+        for key, length in config.lengths.items()
+        if length < 2
     ]
     if not 2 <= config.max_number <= HIGHEST_NUMBER:
         problems.append(("max_number", f"{config.max_number} is not from 2 to {HIGHEST_NUMBER}"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from ..randomness import Stream, draw_index, shuffled
+from ..randomness import Stream, draw_index, pick, shuffled
 from ..task_config import MASK, Question, TaskConfig, TaskType
 from .lists import format_list
 
@@ -65,7 +65,7 @@ def _draw_row(draw: Stream, length: int) -> list[Tile]:
             free = [half for half in range(HIGHEST + 1) if (min(end, half), max(end, half)) not in laid]
             if not free:
                 break
-            half = free[draw_index(draw, len(free))]
+            half = pick(draw, free)
             laid.add((min(end, half), max(end, half)))
             row.append((end, half))
             end = half
@@ -74,11 +74,10 @@ def _draw_row(draw: Stream, length: int) -> list[Tile]:
 
 
 def _limits(config: TaskConfig) -> list[tuple[str, str]]:
-    keys = ["min_length", "max_length"] + (["example_min_length", "example_max_length"] if config.shots else [])
     return [
-        (key, f"{getattr(config, key)} is not a number of dominoes from 2 to {LONGEST}")
-        for key in keys
-        if not 2 <= getattr(config, key) <= LONGEST
+        (key, f"{length} is not a number of dominoes from 2 to {LONGEST}")
+        for key, length in config.lengths.items()
+        if not 2 <= length <= LONGEST
     ]
 
 

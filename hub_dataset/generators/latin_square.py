@@ -6,7 +6,7 @@ import string
 from functools import cache
 from itertools import permutations
 
-from ..randomness import Stream, draw_index
+from ..randomness import Stream, pick
 from ..task_config import MASK, Question, TaskConfig, TaskType
 
 SYMBOLS = string.ascii_uppercase + string.digits
@@ -36,11 +36,10 @@ class LatinSquareGenerator:
     def draw(self, draw: Stream, length: int, avoid: frozenset[str]) -> Question:
         symbols: list[str] = []
         while len(symbols) < length:
-            symbol = SYMBOLS[draw_index(draw, len(SYMBOLS))]
+            symbol = pick(draw, SYMBOLS)
             if symbol not in avoid and symbol not in symbols:
                 symbols.append(symbol)
-        squares = latin_squares(length)
-        square = squares[draw_index(draw, len(squares))]
+        square = pick(draw, latin_squares(length))
         return Question(
             fields={"symbols": ", ".join(symbols), "size": str(length)},
             answer="\n".join(",".join(symbols[cell] for cell in row) for row in square),
@@ -53,11 +52,10 @@ class LatinSquareGenerator:
 
 
 def _limits(config: TaskConfig) -> list[tuple[str, str]]:
-    keys = ["min_length", "max_length"] + (["example_min_length", "example_max_length"] if config.shots else [])
     return [
-        (key, f"{getattr(config, key)} is not a size from 1 to {LARGEST}")
-        for key in keys
-        if not 1 <= getattr(config, key) <= LARGEST
+        (key, f"{length} is not a size from 1 to {LARGEST}")
+        for key, length in config.lengths.items()
+        if not 1 <= length <= LARGEST
     ]
 
 

@@ -116,11 +116,9 @@ def pool_limits(config: TaskConfig, *, smallest: int, new: int, longest_answer: 
     """
     if not config.pool and config.items not in ITEMS:
         return [("items", f"{config.items!r} is not one of {', '.join(ITEMS)}")]
-    if config.min_length < smallest:
-        return [("min_length", f"{config.min_length} is too short for this task; it needs at least {smallest}")]
-    if config.shots and config.example_min_length < smallest:
-        value = config.example_min_length
-        return [("example_min_length", f"{value} is too short for this task; it needs at least {smallest}")]
+    for key, length in config.lengths.items():
+        if length < smallest:
+            return [(key, f"{length} is too short for this task; it needs at least {smallest}")]
     # One example at a time: each shares nothing with the question, but may share items with another example.
     example = (config.example_max_length + new) if config.shots else 0
     available = min(pool_of(config, split).size for split in ("test", "train"))

@@ -5,12 +5,9 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
+from ..randomness import Stream
 from .people import PeoplePool
-
-if TYPE_CHECKING:
-    from ..randomness import Stream
 
 # Shares of the three kinds of words: pronounceable, random letters, and the rest: pieces of the listed training names
 # joined anew. Pronounceable ones alone teach a model to pronounce, not to copy.
@@ -33,7 +30,7 @@ class MadeUpPeople(PeoplePool):
     """
 
     def __init__(self, names: Sequence[str], forbidden: Iterable[str]) -> None:
-        self.syllables = [onset + vowel + coda for onset in _ONSETS for vowel in _VOWELS for coda in _CODAS]
+        self.syllables: list[str] = [onset + vowel + coda for onset in _ONSETS for vowel in _VOWELS for coda in _CODAS]
         self.pairs = [first + second for first in string.ascii_lowercase for second in string.ascii_lowercase]
         self.pieces = _pieces(tuple(names))
         self.forbidden = frozenset(word.lower() for word in forbidden)

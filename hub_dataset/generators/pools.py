@@ -9,11 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ..randomness import Stream, pick
 from .made_up_people import MadeUpPeople
 from .people import PeoplePool
 
 if TYPE_CHECKING:
-    from ..randomness import Stream
     from ..task_config import TaskConfig
 
 SOURCES = Path(__file__).resolve().parent.parent / "sources"
@@ -53,8 +53,8 @@ class People(PeoplePool):
         return min(len(self.first_names), len(self.last_names))
 
     def draw_names(self, draw: Stream) -> tuple[str, str]:
-        first = self.first_names[int(draw() * len(self.first_names))]
-        return first, self.last_names[int(draw() * len(self.last_names))]
+        first = pick(draw, self.first_names)
+        return first, pick(draw, self.last_names)
 
 
 class Letters:
@@ -72,7 +72,7 @@ class Letters:
     def draw(self, draw: Stream, count: int, avoid: frozenset[str]) -> list[str]:
         chosen: list[str] = []
         while len(chosen) < count:
-            letter = self.letters[int(draw() * len(self.letters))]
+            letter = pick(draw, self.letters)
             if letter not in avoid and letter not in chosen:
                 chosen.append(letter)
         return chosen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from ..randomness import Stream, draw_index
+from ..randomness import Stream, draw_index, pick
 from ..task_config import MASK, Question, TaskConfig, TaskType
 from .latin_square import latin_squares
 
@@ -45,9 +45,8 @@ class SudokuGenerator:
     blanks: int
 
     def draw(self, draw: Stream, length: int, avoid: frozenset[str]) -> Question:
-        grids = solved_grids()
         while True:
-            grid = grids[draw_index(draw, len(grids))]
+            grid = pick(draw, solved_grids())
             if grid in avoid:
                 continue
             blanks: set[int] = set()
@@ -73,8 +72,7 @@ def _lines(cells: str) -> str:
 
 
 def _limits(config: TaskConfig) -> list[tuple[str, str]]:
-    keys = ["min_length", "max_length"] + (["example_min_length", "example_max_length"] if config.shots else [])
-    problems = [(key, f"{getattr(config, key)} is not {SIZE}") for key in keys if getattr(config, key) != SIZE]
+    problems = [(key, f"{length} is not {SIZE}") for key, length in config.lengths.items() if length != SIZE]
     if not 1 <= config.blanks <= MOST_BLANKS:
         problems.append(("blanks", f"{config.blanks} is not from 1 to {MOST_BLANKS}"))
     return problems

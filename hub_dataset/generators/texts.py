@@ -12,12 +12,12 @@ from typing import Protocol
 
 from ..grammar import grammar_checker
 from ..hub_texts import hub_dialogues, hub_paraphrases
-from ..randomness import Stream, draw_index
+from ..randomness import Stream, draw_index, pick
 from ..sentences.dialogues import DialogueGrammar
 from ..sentences.paraphrases import ParaphraseGrammar
 from ..task_config import Question, TaskConfig, TaskType
 from ..text_files import Text, read_dialogues, read_paraphrases
-from ..text_sources import HubSet, TextFile
+from ..text_sources import HubDataset, TextFile
 
 # So many made texts in a row of a wrong length mean that the config asks for one that the grammar does not have.
 MOST_REFUSED = 10_000
@@ -43,12 +43,12 @@ class TextKind:
 
     `field` is the prompt's placeholder; `read_file` and `read_hub` read the texts of a source, and
     `grammar(vocabulary)` makes others; `scoring(text, answer)` gives the reference's keys, and `checked(text, answer)`
-    what must be grammatical in a set that nobody has looked through.
+    what must be grammatical in a dataset that nobody has looked through.
     """
 
     field: str
     read_file: Callable[[Path], Texts]
-    read_hub: Callable[[HubSet], Texts]
+    read_hub: Callable[[HubDataset], Texts]
     grammar: Callable[[str], TextGrammar]
     scoring: Callable[[str, str], dict[str, str]]
     checked: Callable[[str, str], Sequence[str]]
@@ -79,7 +79,7 @@ class TextGenerator:
             text = self._texts[self._left.pop()]
             if text is None or not self._config.min_length <= _words(text.text) <= self._config.max_length:
                 continue
-            answer = text.answers[draw_index(draw, len(text.answers))]
+            answer = pick(draw, text.answers)
             if not self._accepts(self._kind.checked(text.text, answer)):
                 continue
             self._drawn += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..randomness import Stream, draw_index
+from ..randomness import Stream, pick
 from ..sentences.sentences import MOST_WORDS, SentenceGrammar
 from ..task_config import Question, TaskConfig, TaskType
 from ..text_files import WordList, read_word_lists
@@ -63,13 +63,12 @@ class DrawnSentences:
     def _mention(self, draw: Stream, length: int, avoid: frozenset[str]) -> Question:
         words: list[str] = []
         while len(words) < length:
-            word = self._words[draw_index(draw, len(self._words))]
+            word = pick(draw, self._words)
             # The scorer looks for words inside words, so none may be contained in another.
             if word not in avoid and not any(word in other or other in word for other in words):
                 words.append(word)
-        pattern = _PATTERNS[draw_index(draw, len(_PATTERNS))]
         named = f"{', '.join(words[:-1])}{',' * (length > 2)} and {words[-1]}"
-        return _question(tuple(words), pattern.format(words=named))
+        return _question(tuple(words), pick(draw, _PATTERNS).format(words=named))
 
 
 def _question(words: tuple[str, ...], sentence: str) -> Question:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ..randomness import Stream
+from ..randomness import Stream, pick
 from ..text_sources import SOURCES
 from ..yaml_files import read_mapping
 from .inflection import with_article
@@ -48,11 +48,11 @@ class DialogueGrammar:
 
     def draw(self, draw: Stream) -> tuple[str, str]:
         """A dialogue, one turn a line, and its summary."""
-        scene = self._scenes[int(draw() * len(self._scenes))]
+        scene = pick(draw, self._scenes)
         values: dict[str, str] = {}
         for names, among in (*scene.slots, (("A", "B"), self._names)):
             for name in names:
-                while (value := among[int(draw() * len(among))]) in (values.get(other) for other in names):
+                while (value := pick(draw, among)) in (values.get(other) for other in names):
                     pass
                 values[name] = value
         lines = []
@@ -60,7 +60,7 @@ class DialogueGrammar:
             if len(group) == 1 or draw() < 0.5:
                 lines += [_fill(turn, values, draw) for turn in group]
         turns = "\n".join(f"{values[line[0]]}{line[1:]}" for line in lines)
-        summary = _fill(scene.summaries[int(draw() * len(scene.summaries))], values, draw)
+        summary = _fill(pick(draw, scene.summaries), values, draw)
         return turns, summary[0].upper() + summary[1:]
 
 
@@ -117,7 +117,7 @@ def _fill(template: Template, values: dict[str, str], draw: Stream) -> str:
         elif isinstance(part, Slot):
             texts.append(_value(part, values))
         else:
-            texts.append(_fill(part[int(draw() * len(part))], values, draw))
+            texts.append(_fill(pick(draw, part), values, draw))
     return "".join(texts)
 
 

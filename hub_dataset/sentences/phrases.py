@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from ..randomness import Stream
+from ..randomness import Stream, pick
 from .inflection import Noun, Verb, comparative, with_article
 from .lexicon import Lexicon, Scene
 
@@ -52,7 +52,7 @@ class Composer:
 
     def pick(self, items: Sequence[Item]) -> Item:
         """One of `items`."""
-        return items[int(self.draw() * len(items))]
+        return pick(self.draw, items)
 
     def chance(self, probability: float) -> bool:
         """True with this probability."""

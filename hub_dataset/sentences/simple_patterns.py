@@ -105,6 +105,7 @@ def _described(c: Composer) -> str:
 
 
 def make_list(c: Composer) -> str:
+    """A sentence in which something is done to two or three things: "she peeled an onion, a carrot, and two eggs"."""
     subject = c.subject()
     scene = c.scene()
     kind = c.pick(scene.objects)

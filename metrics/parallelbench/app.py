@@ -20,7 +20,7 @@ import gradio
 
 HERE = Path(__file__).resolve().parent
 NAME = "parallelbench"
-# For every kind of task a reference and an answer, which need neither Java nor an encoder but for the last two.
+# An answer and a reference for every kind of task; only the last two need Java.
 EXAMPLES = [
     ['["Grace Field", "Ada Stone"]', '{"scorer": "list_shuffle", "input": ["Ada Stone", "Grace Field"]}'],
     ["Sure: [Ada Stone, Grace Field]", '{"scorer": "list_match", "answer": "[\\"Ada Stone\\", \\"Grace Field\\"]"}'],
@@ -48,7 +48,7 @@ class Limits:
         answers: answers in a file.
         characters: length of an answer, and of a reference.
         seconds: time of one call.
-        calls: calls in work at the same time, of all visitors together.
+        calls: calls running at the same time, of all visitors together.
         waiting: calls that wait for their turn.
     """
 
@@ -63,8 +63,8 @@ class Limits:
 class Scoring:
     """Scores rows within the limits; what goes beyond them is refused in one line.
 
-    A thread cannot be stopped from outside. So a call that takes too long is given up, but counts as in work until it
-    ends: all together never keep more threads busy than `limits.calls`.
+    A thread cannot be stopped from outside. So a call that takes too long is given up, but counts as running until it
+    ends: no more than `limits.calls` threads are ever busy.
     """
 
     def __init__(self, metric: Any, limits: Limits) -> None:
@@ -103,10 +103,10 @@ class Scoring:
         except ValueError as error:
             raise gradio.Error(in_one_line(error)) from None
         except OSError as error:
-            # It may name addresses and folders, which are the owner's business.
+            # The message may name addresses and folders, which visitors must not see.
             logger.error("%s", in_one_line(error))
             raise gradio.Error(
-                "What these scores need is not to be had here at present; the page's log says what."
+                "Something that these scores need is not available at the moment; the log of the page says what."
             ) from None
 
     def _work(self, work: Future[dict[str, Any]], predictions: list[Any], references: list[Any]) -> None:
@@ -126,7 +126,7 @@ class Scoring:
 
 
 class Gate:
-    """Middleware (ASGI) before gradio: no request beyond the size limit, none that makes gradio fetch an address."""
+    """Middleware (ASGI) before gradio: refuses requests that are too large or would make gradio fetch an address."""
 
     def __init__(self, app: Callable[..., Awaitable[None]], most_bytes: int) -> None:
         self._app = app
@@ -172,7 +172,7 @@ def is_web_address(text: str) -> bool:
 
 
 def refusing_addresses(store: Store) -> Store:
-    """Return the function by which a component stores a file, but for addresses, which gradio would fetch."""
+    """Return the function by which a component stores a file, without addresses, which gradio would fetch."""
 
     async def stored(path: Any) -> str | None:
         if is_web_address(str(path)):
@@ -248,7 +248,7 @@ def read_answers(path: Path, limits: Limits) -> tuple[list[int], list[Any], list
     """Line numbers, predictions and references of a file of JSON lines.
 
     Raises:
-        gradio.Error: a line is not an object with both; the message names the line. Or there is too much of it.
+        gradio.Error: a line is not an object with both; the message names the line. Or the file is too large.
     """
     size = path.stat().st_size
     if size > limits.file_bytes:
@@ -276,7 +276,7 @@ def launch(limits: Limits) -> None:
     """Serve the page until it is interrupted.
 
     Raises:
-        ValueError: the address of LanguageTool in `PARALLELBENCH_LANGUAGETOOL_URL` is none.
+        ValueError: `PARALLELBENCH_LANGUAGETOOL_URL` is not an address.
     """
     from starlette.middleware import Middleware
 
@@ -285,10 +285,10 @@ def launch(limits: Limits) -> None:
         try:
             metric.check_texts(["Is anybody there?"], parses=False)
         except OSError as error:
-            logger.error("%s", in_one_line(error))  # the server may come later; lists and puzzles need none
+            logger.error("%s", in_one_line(error))  # the server may be started later; lists and puzzles do not need it
     build(metric, limits).launch(
         max_file_size=limits.file_bytes,
-        # Around a file stands what names it.
+        # A request that uploads a file also has headers and a form around it.
         app_kwargs={"middleware": [Middleware(Gate, most_bytes=limits.file_bytes + 10_000)]},
     )
 

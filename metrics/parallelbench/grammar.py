@@ -1,4 +1,4 @@
-"""Verdicts on grammar: every text asked once, several at a time, what is known kept whatever fails."""
+"""Verdicts on grammar: every text is checked once, several at a time, and no verdict is lost when a check fails."""
 
 import os
 from collections.abc import Sequence
@@ -7,14 +7,12 @@ from functools import cache
 from typing import Any
 
 from .languagetool_client import LANGUAGE, URL_VARIABLE, Findings, check, endpoint
-from .sentences import pieces
+from .sentences import LONGEST, chunks
 from .unavailable import UnavailableError
 
-# Even two cores gain up to here: a thread waits while the server works; see tests/speed/grammar_speed.py.
+# Even two cores gain from this many: a thread waits while the server works; see tests/speed/grammar_speed.py.
 THREADS = max(8, 2 * (os.cpu_count() or 1))
-# Five pieces, each of which may take seconds where a text is nothing but emoji or brackets.
-LONGEST = 10_000
-MOST_KEPT = 200_000
+CACHE_SIZE = 200_000
 # What each choice of rules leaves out.
 RULES: dict[str, tuple[str, ...]] = {"all": (), "no_spelling": ("MORFOLOGIK_RULE_EN_US",)}
 
@@ -27,14 +25,13 @@ class GrammarChecker:
         rules: a key of `RULES`.
 
     Raises:
-        ValueError: `url` is no address.
+        ValueError: `url` is not an address.
     """
 
     def __init__(self, url: str | None, rules: str) -> None:
         self._server = endpoint(url)
-        self._rules = rules
         self._disabled = RULES[rules]
-        self._known: dict[str, Findings] = {}
+        self._cache: dict[str, Findings] = {}
         self.version = ""
 
     @property
@@ -53,25 +50,25 @@ class GrammarChecker:
             self.version = check(self._server, "Is anybody there?", self._disabled).version
 
     def findings(self, texts: Sequence[str], column: str = "predictions") -> list[tuple[str, ...]]:
-        """Return the ids of the rules that each text breaks, in LanguageTool's order; none where a text is blank.
+        """Return the ids of the rules that each text breaks, in LanguageTool's order; none for a blank text.
 
-        A text is stripped first. One of more than 2,000 characters is checked in pieces until one breaks a rule, and
+        A text is stripped first. One of more than 2,000 characters is checked in chunks until one breaks a rule, and
         one of more than 10,000 characters is judged by those alone.
 
         Args:
-            texts: as they are; blank ones are nobody's business.
-            column: what a message calls them.
+            texts: as they are; blank ones are not checked.
+            column: their name in error messages.
 
         Raises:
-            UnavailableError: the server gave no answer to a text, which the message names by its index. What is known
-                by then is kept: the next call goes on from there.
+            UnavailableError: the server gave no answer to a text, which the message names by its index. Verdicts given
+                by then are kept: the next call goes on from there.
         """
         stripped = [text.strip() for text in texts]
         wanted: dict[str, int] = {}
         for index, text in enumerate(stripped):
-            if text and text not in self._known:
+            if text and text not in self._cache:
                 wanted.setdefault(text, index)
-        found = {text: self._known[text] for text in stripped if text in self._known}
+        found = {text: self._cache[text] for text in stripped if text in self._cache}
         if wanted:
             found |= self._ask(wanted, column)
         return [found[text].rule_ids if text else () for text in stripped]
@@ -90,7 +87,7 @@ class GrammarChecker:
             finally:
                 for future in futures:
                     future.cancel()
-        # The pool has ended here: what was under way is finished too.
+        # The pool has ended here: checks that had begun are finished too.
         failures: list[tuple[int, Exception]] = []
         for future, (text, index) in futures.items():
             if future.cancelled():
@@ -106,30 +103,30 @@ class GrammarChecker:
         if failures:
             index, failure = min(failures, key=lambda pair: pair[0])
             raise UnavailableError(
-                f"the grammar of {column}[{index}] is unknown: {failure} "
+                f"the grammar of {column}[{index}] could not be checked: {failure} "
                 f"({len(found)} of {len(wanted)} texts are checked and kept: the next call goes on from there)"
             ) from None
         return found
 
     def _check(self, text: str) -> Findings:
         findings = Findings((), self.version)
-        for piece in pieces(text, LONGEST):
-            findings = check(self._server, piece, self._disabled)
+        for chunk in chunks(text, LONGEST):
+            findings = check(self._server, chunk, self._disabled)
             if findings.rule_ids:
                 break
         return findings
 
     def _keep(self, found: dict[str, Findings]) -> None:
-        self._known |= found
+        self._cache |= found
         self.version = next((findings.version for findings in found.values()), self.version)
-        if len(self._known) > MOST_KEPT:
-            for text in list(self._known)[: len(self._known) - MOST_KEPT]:
-                del self._known[text]
+        if len(self._cache) > CACHE_SIZE:
+            for text in list(self._cache)[: len(self._cache) - CACHE_SIZE]:
+                del self._cache[text]
 
 
 @cache
 def grammar_checker(url: str | None, rules: str) -> GrammarChecker:
-    """The one checker for a server and a choice of rules, so that what it knows serves every `compute`."""
+    """The one checker for a server and a choice of rules, so that its verdicts serve every `compute`."""
     return GrammarChecker(url, rules)
 
 
@@ -144,7 +141,7 @@ def server_address(url: Any) -> str | None:
     """Return the address given, or else the one in `PARALLELBENCH_LANGUAGETOOL_URL`, or None where there is neither.
 
     Raises:
-        ValueError: what is given is no string.
+        ValueError: `url` is not a string.
     """
     if url is not None and not isinstance(url, str):
         raise ValueError(f"grammar_url must be an address such as http://localhost:8081, got {url!r}")

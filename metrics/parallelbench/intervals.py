@@ -17,7 +17,7 @@ def bootstrap_interval(values: Sequence[float]) -> list[float]:
     """Return the ends of the 95 % percentile bootstrap interval of the mean of `values` (0..1), in percent.
 
     1,000 resamples, drawn with a fixed seed: equal values give equal intervals. Values that are all alike give an
-    interval without width, which knows nothing of the rows that were not asked.
+    interval of width 0, which says nothing about rows that were not asked.
 
     Source: Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979.
     """

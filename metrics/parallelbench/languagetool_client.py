@@ -1,8 +1,8 @@
-"""Asks a LanguageTool server about one text: its HTTP interface, retried when it fails, read with care.
+"""Asks a LanguageTool server about one text through its HTTP interface: retried when it fails, answers checked.
 
-Not through `language_tool_python.LanguageTool.check` (3.4.0): an answer of status 503 that lists no faults, and one
-that says itself that not all rules were applied, are to it those of a faultless text; it waits up to ten minutes for a
-server that hangs, asks this machine's ports through the user's proxy, and does not tell the server's version.
+Not through `language_tool_python.LanguageTool.check` (3.4.0): it takes an answer of status 503 that lists no errors,
+and one that says itself that not all rules were applied, for a text without errors; it waits up to ten minutes for a
+server that hangs, looks for this machine's ports behind the user's proxy, and does not tell the server's version.
 
 `hub_dataset/grammar.py` of the same project follows the same pattern; this folder is uploaded without it.
 """
@@ -20,12 +20,12 @@ from .unavailable import UnavailableError, in_one_line
 
 URL_VARIABLE = "PARALLELBENCH_LANGUAGETOOL_URL"
 LANGUAGE = "en-US"
-# A piece of text takes a second at worst, and the first check of a server five; a busy machine takes ten times as long.
+# A chunk of text takes a second at worst, and the first check of a server five; a busy machine takes ten times as long.
 TIMEOUT_SECONDS = 50.0
 # Pauses before the second and the third attempt; there is no fourth.
 PAUSES_SECONDS = (0.5, 2.0)
 # Answers that another attempt can change: time-out, too many requests, internal errors, overload.
-PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class NamedServer:
         return self._url
 
     def replace(self, url: str) -> None:
-        """Do nothing: that server is not ours to start again."""
+        """Do nothing: a server that somebody else started is not started again here."""
 
 
 def is_address(text: str) -> bool:
@@ -59,7 +59,7 @@ def is_address(text: str) -> bool:
     try:
         parts = parse.urlsplit(text)
         host = (parts.hostname or "").encode("idna")
-        # The port is read, and found wrong, only here.
+        # `port` raises ValueError where it is not the number of a port.
         return parts.scheme in ("http", "https") and bool(host) and parts.port != 0 and not re.search(r"\s", text)
     except ValueError:
         return False
@@ -70,16 +70,16 @@ def endpoint(address: str | None) -> NamedServer | SharedServer:
     return SHARED_SERVER if address is None else NamedServer(address)
 
 
-class _PassingError(Exception):
-    """A failure that another attempt may not meet.
+class _TransientError(Exception):
+    """A failure after which another attempt may succeed.
 
     Args:
-        words: what happened.
+        reason: what went wrong.
         attempts: how often it has to happen to a text before the server is taken to be broken; None: it never is.
     """
 
-    def __init__(self, words: str, attempts: int | None = None) -> None:
-        super().__init__(words)
+    def __init__(self, reason: str, attempts: int | None = None) -> None:
+        super().__init__(reason)
         self.attempts = attempts
 
 
@@ -89,7 +89,7 @@ def check(server: NamedServer | SharedServer, text: str, disabled_rules: tuple[s
     Args:
         server: the server.
         text: English, not blank; it goes to the server as it is.
-        disabled_rules: ids of rules that shall not count.
+        disabled_rules: ids of rules that are switched off.
 
     Raises:
         UnavailableError: no attempt gave an answer.
@@ -102,7 +102,7 @@ def check(server: NamedServer | SharedServer, text: str, disabled_rules: tuple[s
         url = server.url()
         try:
             return _ask(url, body)
-        except _PassingError as failure:
+        except _TransientError as failure:
             if pause is None:
                 raise UnavailableError(
                     f"the LanguageTool server at {url} gave no answer in {1 + len(PAUSES_SECONDS)} attempts: {failure}"
@@ -118,22 +118,22 @@ def _ask(url: str, body: bytes) -> Findings:
         with open_address(f"{url}/v2/check", body, TIMEOUT_SECONDS) as response:
             answer = json.load(response)
     except error.HTTPError as failure:
-        words = f"{failure.code} {failure.reason}: {_first_words(failure)}"
-        if failure.code in PASSING_STATUS:
-            raise _PassingError(words) from None
-        raise UnavailableError(f"the LanguageTool server at {url} refuses: {words}") from None
+        reason = f"{failure.code} {failure.reason}: {_first_characters(failure)}"
+        if failure.code in TRANSIENT_STATUS:
+            raise _TransientError(reason) from None
+        raise UnavailableError(f"the LanguageTool server at {url} refuses the text: {reason}") from None
     except TimeoutError:
-        raise _PassingError(f"nothing within {TIMEOUT_SECONDS:g} seconds", attempts=2) from None
+        raise _TransientError(f"nothing within {TIMEOUT_SECONDS:g} seconds", attempts=2) from None
     except error.URLError as failure:
-        raise _PassingError(in_one_line(failure.reason), attempts=1) from None
+        raise _TransientError(in_one_line(failure.reason), attempts=1) from None
     except (OSError, http.client.HTTPException) as failure:
-        raise _PassingError(in_one_line(failure), attempts=1) from None
+        raise _TransientError(in_one_line(failure), attempts=1) from None
     except ValueError:
-        raise UnavailableError(f"what answers at {url} is not LanguageTool: its answer is not JSON") from None
+        raise UnavailableError(f"the server at {url} is not LanguageTool: its answer is not JSON") from None
     return _read(url, answer)
 
 
-def _first_words(failure: error.HTTPError) -> str:
+def _first_characters(failure: error.HTTPError) -> str:
     try:
         return in_one_line(failure.read(300).decode("utf-8", "replace"))
     except (OSError, http.client.HTTPException) as why:
@@ -143,10 +143,10 @@ def _first_words(failure: error.HTTPError) -> str:
 def _read(url: str, answer: Any) -> Findings:
     try:
         if answer.get("warnings", {}).get("incompleteResults"):
-            raise _PassingError("it stopped before it had applied all its rules")
+            raise _TransientError("it stopped before it had applied all its rules")
         software = answer.get("software", {})
         version = " ".join(str(software[key]) for key in ("name", "version") if key in software)
         rule_ids = tuple(str(match["rule"]["id"]) for match in answer["matches"])
     except (AttributeError, KeyError, TypeError):
-        raise UnavailableError(f"what answers at {url} is not LanguageTool: its answer has no matches") from None
+        raise UnavailableError(f"the server at {url} is not LanguageTool: its answer has no matches") from None
     return Findings(rule_ids, version or "LanguageTool of unknown version")

@@ -1,4 +1,4 @@
-"""A LanguageTool server of our own: started on first need, its start limited in time, gone when this process is gone.
+"""A LanguageTool server of this process: started when first needed, within a time limit, and stopped with the process.
 
 `language_tool_python` checks Java, downloads LanguageTool once and verifies it, finds it, and writes the server's
 settings and command. The process is started here, because of what its class `LanguageTool` (3.4.0) does:
@@ -29,7 +29,7 @@ from .unavailable import UnavailableError, import_needed, in_one_line
 
 START_LIMIT_SECONDS = 50.0
 POLL_SECONDS = 0.1
-# Another process may take a free port before the server does.
+# Another process may take a free port before the server does, so several are tried.
 PORTS_TRIED = 3
 LAST_LINES = 5
 # Pipelines that are kept make checks three to four times faster and change no verdict.
@@ -48,7 +48,7 @@ class LanguageToolServer:
     """A server process on this machine.
 
     Args:
-        command: program and arguments, complete but for the port that `port` is.
+        command: program and arguments, the port among them.
         port: where the server listens.
     """
 
@@ -74,7 +74,7 @@ class LanguageToolServer:
         """Tell whether the process runs."""
         return self._process.poll() is None
 
-    def last_words(self) -> str:
+    def last_output(self) -> str:
         """Return the last lines that the server wrote, as one line."""
         if not self.is_alive():
             self._reader.join(timeout=1.0)
@@ -91,7 +91,7 @@ class LanguageToolServer:
     def warm_up(self, limit: float) -> None:
         """Let the server read its rules, so that the first texts, several at a time, do not all wait for that.
 
-        Whatever goes wrong here goes wrong again with the first text, and is said then.
+        Whatever goes wrong here goes wrong again with the first text, and is reported then.
         """
         with contextlib.suppress(OSError, http.client.HTTPException):
             open_address(f"{self.url}/v2/check", b"language=en-US&text=Is+anybody+there%3F", timeout=limit).read()
@@ -141,7 +141,7 @@ class SharedServer:
         asked = time.monotonic()
         with self._lock:
             if self._server is None or not self._server.is_alive():
-                # Who waited while a start failed does not wait for another.
+                # A thread that waited while a start failed does not try again.
                 if self._failure is not None and self._failure[0] >= asked:
                     raise self._failure[1]
                 try:
@@ -180,7 +180,7 @@ def start() -> LanguageToolServer:
     for attempt in range(PORTS_TRIED):
         port = free_port()
         command = server_command(port)
-        # A download does not count.
+        # The time limit does not include a download.
         deadline = deadline if attempt else time.monotonic() + START_LIMIT_SECONDS
         server = LanguageToolServer(command, port)
         try:
@@ -189,7 +189,7 @@ def start() -> LanguageToolServer:
                     server.warm_up(max(5.0, deadline - time.monotonic()))
                     return server
                 time.sleep(POLL_SECONDS)
-            words = server.last_words()
+            output = server.last_output()
             stuck = server.is_alive()
         except BaseException:
             server.stop()
@@ -198,18 +198,18 @@ def start() -> LanguageToolServer:
         if stuck:
             raise UnavailableError(
                 f"the LanguageTool server did not answer within {START_LIMIT_SECONDS:g} seconds of its start; "
-                f"its last words: {words}"
+                f"its last output: {output}"
             )
-        if "already" not in words:
+        if "already" not in output:
             break
-    raise UnavailableError(f"the LanguageTool server ended while it started; its last words: {words}")
+    raise UnavailableError(f"the LanguageTool server ended while it started; its last output: {output}")
 
 
 def server_command(port: int) -> list[str]:
     """Return the command that starts LanguageTool on `port`, after downloading LanguageTool if it is not here yet.
 
     Raises:
-        UnavailableError: `language_tool_python`, Java or LanguageTool cannot be had; the message says what to install.
+        UnavailableError: `language_tool_python`, Java or LanguageTool is missing; the message says what to install.
     """
     if shutil.which("java") is None:
         raise UnavailableError(
@@ -236,8 +236,8 @@ def server_command(port: int) -> list[str]:
     except (Exception, SystemExit) as why:
         folder = os.environ.get("LTP_PATH") or Path("~") / ".cache" / "language_tool_python"
         raise UnavailableError(
-            f"LanguageTool cannot be had ({in_one_line(why)}): unpack a release into {folder}, or let LTP_PATH name "
-            f"the folder that it is in, {WAYS_OUT}"
+            f"LanguageTool cannot be fetched or does not start ({in_one_line(why)}): unpack a release into {folder}, "
+            f"or set LTP_PATH to the folder that it is in, {WAYS_OUT}"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""A second view of grammar, `parses`: whether every sentence of a text has a full parse with Link Grammar.
+"""A second check of grammar, `parses`: whether every sentence of a text has a full parse with Link Grammar.
 
 Optional: `python3-link-grammar` of Debian or Ubuntu, or Link Grammar's Python bindings built by hand, version 5.
 """
@@ -17,18 +17,17 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from .link_grammar_worker import PARSE_SECONDS, SCRIPT
-from .sentences import sentences
+from .link_grammar_worker import LINKAGE_LIMIT, PARSE_SECONDS, SCRIPT
+from .sentences import LONGEST, sentences
 from .unavailable import UnavailableError, in_one_line
 
 PATH_VARIABLE = "PARALLELBENCH_LINKGRAMMAR_PATH"
 START_SECONDS = 20.0
-# The library stops by itself; this is for when it does not.
+# The library has a limit of its own; this one is for when it fails.
 ANSWER_SECONDS = 3.0 * PARSE_SECONDS
-# The library takes 254 words; parses of so long sentences tell nothing.
+# The library takes 254 words; parses of sentences that long tell nothing.
 MOST_WORDS = 250
-LONGEST = 10_000
-MOST_KEPT = 200_000
+CACHE_SIZE = 200_000
 HOW_TO_INSTALL = (
     "apt-get install python3-link-grammar, and in a virtual environment of that Python either "
     f"--system-site-packages or {PATH_VARIABLE}=<the folder that holds the package linkgrammar>, "
@@ -87,7 +86,7 @@ class _Worker:
 
 
 class LinkGrammar:
-    """Link Grammar in a process of its own; what it said is kept as long as this process lives.
+    """Link Grammar in a process of its own; verdicts are kept as long as this process lives.
 
     Args:
         folder: where the package `linkgrammar` is.
@@ -101,7 +100,7 @@ class LinkGrammar:
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
         self._owner = os.getpid()
-        self._known: dict[str, bool] = {}
+        self._cache: dict[str, bool] = {}
         self.version = ""
         self._running()
         atexit.register(self.stop)
@@ -109,7 +108,7 @@ class LinkGrammar:
     @property
     def signature(self) -> str:
         """What gave the verdicts: program, version and the limit on its parses."""
-        return f"Link Grammar {self.version}, en, linkage_limit=1000"
+        return f"Link Grammar {self.version}, en, linkage_limit={LINKAGE_LIMIT}"
 
     def parses(self, text: str) -> bool:
         """Tell whether a text is not blank and each of its sentences has a parse that leaves no word out.
@@ -132,11 +131,11 @@ class LinkGrammar:
         self._worker = None
 
     def _parses(self, sentence: str) -> bool:
-        if sentence not in self._known:
-            if len(self._known) >= MOST_KEPT:
-                self._known.clear()
-            self._known[sentence] = len(sentence.split()) <= MOST_WORDS and self._ask(sentence)
-        return self._known[sentence]
+        if sentence not in self._cache:
+            if len(self._cache) >= CACHE_SIZE:
+                self._cache.clear()
+            self._cache[sentence] = len(sentence.split()) <= MOST_WORDS and self._ask(sentence)
+        return self._cache[sentence]
 
     def _ask(self, sentence: str) -> bool:
         line = self._running().ask(sentence)
@@ -162,7 +161,7 @@ class LinkGrammar:
 
 def find_package() -> str | None:
     """Return the folder that holds the package `linkgrammar`: the one that `PARALLELBENCH_LINKGRAMMAR_PATH` names, or
-    else one of those from which this Python imports; None where it is nowhere.
+    else one of those from which this Python imports; None where there is none.
 
     Raises:
         UnavailableError: the variable names a folder without the package.
@@ -170,7 +169,7 @@ def find_package() -> str | None:
     named = os.environ.get(PATH_VARIABLE, "").strip()
     if named:
         if not (Path(named) / "linkgrammar").is_dir():
-            raise UnavailableError(f"{PATH_VARIABLE} is {named}, and no package linkgrammar is there; {HOW_TO_INSTALL}")
+            raise UnavailableError(f"{PATH_VARIABLE} is {named}, which has no package linkgrammar; {HOW_TO_INSTALL}")
         return named
     found = importlib.util.find_spec("linkgrammar")
     return None if found is None or found.origin is None else str(Path(found.origin).parent.parent)
@@ -178,19 +177,18 @@ def find_package() -> str | None:
 
 @cache
 def link_grammar(folder: str) -> LinkGrammar:
-    """The one Link Grammar for a folder, so that what it knows serves every `compute`."""
+    """The one Link Grammar for a folder, so that its verdicts serve every `compute`."""
     return LinkGrammar(folder)
 
 
 def find_link_grammar(wanted: bool | None) -> LinkGrammar | None:
-    """Return Link Grammar, or None where it is not wanted or, unless it must be there, not installed.
+    """Return Link Grammar, or None where it is not wanted, or is optional and not installed.
 
     Args:
-        wanted: True: it must be there. False: do without. None: use it where it is installed; else a hint is logged,
-            once.
+        wanted: True: required. False: not used. None: used where it is installed; elsewhere a hint is logged once.
 
     Raises:
-        UnavailableError: it must be there and is not, or what is installed does not work.
+        UnavailableError: it is required and not installed, or what is installed does not work.
     """
     if wanted is False:
         return None
@@ -205,9 +203,9 @@ def find_link_grammar(wanted: bool | None) -> LinkGrammar | None:
 
 @cache
 def give_hint() -> None:
-    """Log, once, how Link Grammar is had."""
+    """Log once how Link Grammar is installed."""
     logger.warning(
-        "texts get no `parses`, the view of grammar that sees swapped and dropped words best, because Link Grammar is "
-        "not installed: %s. parses=False leaves it out in silence.",
+        "texts get no `parses`, the check of grammar that finds swapped and dropped words best, because Link Grammar "
+        "is not installed: %s. parses=False turns this message off.",
         HOW_TO_INSTALL,
     )

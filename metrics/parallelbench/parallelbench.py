@@ -60,7 +60,7 @@ Args:
     per_sample (`bool`): also return `samples`, the scores of each row. Defaults to `False`.
     intervals (`bool`): also return `intervals`, the 95 % bootstrap interval of every average. Defaults to `False`.
     grammar (`list` of `bool` or `None`): verdicts of your own instead of LanguageTool's, one per prediction: whether a
-        grammar checker finds nothing wrong with it; `None` where there is no verdict. Lists and puzzles take no notice.
+        grammar checker finds nothing wrong with it; `None` where there is no verdict. Lists and puzzles ignore them.
     grammar_url (`str`): address of a running LanguageTool server, such as `http://localhost:8081`. Defaults to what
         `PARALLELBENCH_LANGUAGETOOL_URL` names, or else to a server that is started on first need.
     grammar_rules (`str`): `"all"`, or `"no_spelling"` to leave LanguageTool's speller out; what depends on the verdict
@@ -104,13 +104,13 @@ Examples:
     >>> result["samples"][1]
     {'scorer': 'list_remove', 'task': 'waiting_line_remove_random', 'score': 1.0, 'score_strict': 1.0, 'headline': 1.0}
 
-    Half of these answers are right; four rows say little about how many would be of all.
+    Half of these answers are right; four rows say little about all the others.
 
     >>> copies = {"predictions": ["Ada, Tim", "Tim"] * 2, "references": references[:1] * 4}
     >>> metric.compute(**copies, intervals=True)["intervals"]["score"]
     [0.0, 100.0]
 
-    The grammar of text is LanguageTool's business, unless verdicts are given; `None` says that there is none.
+    LanguageTool checks the grammar of text, unless verdicts are given; `None` stands for no verdict.
 
     >>> sentence = {"predictions": ["A lantern by the river."], "parses": False}
     >>> sentence["references"] = ['{"scorer": "words_to_sentence", "words": ["river", "lantern"]}']

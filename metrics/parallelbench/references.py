@@ -60,7 +60,7 @@ def parse_reference(text: str, index: int, scorers: Mapping[str, Scorer]) -> Ref
 
 
 def decode(text: str, index: int) -> dict[str, Any]:
-    """Decode the JSON object of one reference; `ValueError` where it is none."""
+    """Decode the JSON object of one reference; `ValueError` where it is not one."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:

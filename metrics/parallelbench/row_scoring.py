@@ -25,7 +25,7 @@ def load_parts(rows: Iterable[Reference]) -> dict[str, str]:
 
 
 def score_rows(predictions: Sequence[str], rows: Sequence[Reference]) -> list[dict[str, float]]:
-    """Score every prediction, 0..1, text apart from its grammar."""
+    """Score every prediction, 0..1; of text, everything but its grammar."""
     scores: list[dict[str, float]] = [{} for _ in rows]
     batches: dict[str, list[int]] = {}
     for index, (prediction, row) in enumerate(zip(predictions, rows, strict=True)):
@@ -53,7 +53,7 @@ def judge(
         return given
     verdicts: list[bool | None] = [None] * len(predictions)
     if checker is not None:
-        # Rows that are no text count as blank, about which nobody is asked: so errors name the row.
+        # Rows that are not text are handed over blank, which is not checked: so an error names the right row.
         chosen = set(texts)
         asked = [prediction if index in chosen else "" for index, prediction in enumerate(predictions)]
         verdicts = list(checker.verdicts(asked))

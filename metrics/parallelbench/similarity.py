@@ -24,7 +24,7 @@ BATCH_SIZE = 64
 
 
 class _Stemmer:
-    """Porter's stemmer, which remembers what it did and leaves what cannot be a word as it is."""
+    """Porter's stemmer with a cache; what is too long for a word stays as it is."""
 
     def __init__(self) -> None:
         self.stem = lru_cache(maxsize=100_000)(self._stem)
@@ -67,7 +67,7 @@ def rouge(prediction: str, reference: str) -> dict[str, float]:
 
 
 def rouge_signature() -> str:
-    """What gave ROUGE; `UnavailableError` where it cannot be had."""
+    """The signature of ROUGE; `UnavailableError` where its package is missing."""
     rouge_scorer()
     return f"rouge-score {version('rouge-score')}, F-measure, Porter stemming"
 
@@ -93,7 +93,7 @@ def bleu(prediction: str, reference: str) -> float:
 
 
 def bleu_signature() -> str:
-    """The signature of `sacrebleu`; `UnavailableError` where it cannot be had."""
+    """The signature of BLEU; `UnavailableError` where its package is missing."""
     scorer = bleu_scorer()
     scorer.corpus_score(["a"], [["a"]])
     return f"sacrebleu {scorer.get_signature()}"
@@ -115,11 +115,11 @@ def bertscore_settings() -> tuple[str | None, int | None]:
 
 
 def import_bert_score() -> Any:
-    """Import `bert_score`, which imports matplotlib for a plot that nobody asks for here.
+    """Import `bert_score`, which imports matplotlib for a plot that is not used here.
 
     Jupyter and Colab name a backend in MPLBACKEND, and matplotlib cannot be imported where that backend is not
-    installed. So it is imported without it, and takes the backend afterwards, if it can: what the user draws is drawn
-    as ever.
+    installed. So it is imported without one and given the backend afterwards, if possible: the user's own plots stay
+    the same.
     """
     if "matplotlib" not in sys.modules:
         backend = os.environ.pop("MPLBACKEND", None)
@@ -142,8 +142,8 @@ class BertScore:
         layers: how many of its layers, None for the number that `bert_score` recommends for that model.
 
     Raises:
-        UnavailableError: the package or the encoder cannot be had.
-        ValueError: nothing is recommended for that model, or it has fewer layers.
+        UnavailableError: the package or the encoder is not available.
+        ValueError: no number of layers is given, and none recommended for that model, or it has fewer layers.
     """
 
     def __init__(self, model: str | None, layers: int | None) -> None:
@@ -159,7 +159,7 @@ class BertScore:
             raise ValueError(f"{LAYERS_VARIABLE} is {layers}: {in_one_line(error)}") from None
         except Exception as error:  # every format of weights and of tokenizers has an error of its own for broken files
             raise UnavailableError(
-                f"the encoder of BERTScore cannot be loaded ({in_one_line(error)}): let it be downloaded once, whole, "
+                f"the encoder of BERTScore cannot be loaded ({in_one_line(error)}): download it completely once, "
                 f"or name a folder that holds one with {MODEL_VARIABLE} and {LAYERS_VARIABLE}"
             ) from None
         self._limit_length()
@@ -167,13 +167,13 @@ class BertScore:
 
     @property
     def signature(self) -> str:
-        """What gave BERTScore: the package's own signature, which names model, layer and versions."""
+        """The package's own signature, which names model, layer and versions."""
         return f"bert-score {self._scorer.hash}"
 
     def f1(self, predictions: Sequence[str], references: Sequence[str]) -> list[float]:
         """Return the F1 of each pair, 0..1; 0 where either text is blank.
 
-        Of a text as many tokens count as the encoder takes.
+        Texts are cut at the number of tokens that the encoder takes.
 
         Source: Zhang et al., "BERTScore: Evaluating Text Generation with BERT", 2020.
         """
@@ -187,7 +187,7 @@ class BertScore:
             with self._lock:
                 scores = self._scorer.score([left for left, _ in filled], [right for _, right in filled])[2]
             values = dict(zip(filled, map(float, scores.tolist()), strict=True))
-        # Rounding can lead a hair's breadth out of the range.
+        # Rounding can lead slightly out of the range.
         return [min(1.0, max(0.0, values.get(pair, 0.0))) for pair in pairs]
 
     def _limit_length(self) -> None:

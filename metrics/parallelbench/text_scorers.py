@@ -54,7 +54,7 @@ def apply_grammar(
     Args:
         scores: what a scorer that is gated by grammar returned.
         prediction: the text.
-        grammatical: whether a grammar checker finds nothing wrong with it; None where nobody asked one.
+        grammatical: whether a grammar checker finds nothing wrong with it; None where it was not checked.
         suffix: ends the names of `grammar`, `score` and `headline`, where the checker did not apply all its rules.
     """
     known = {name: value for name, value in scores.items() if name != "score"}

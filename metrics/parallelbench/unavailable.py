@@ -1,11 +1,11 @@
-"""The error for what a score needs and this machine does not have, or what stopped answering."""
+"""The error for a program, package, model or server that is missing, or does not answer."""
 
 from importlib import import_module
 from typing import Any
 
 
 class UnavailableError(OSError):
-    """A program, package, model or server that a score needs cannot be had; the message says what to do about it."""
+    """A program, package, model or server that a score needs is not available; the message says what to do."""
 
 
 def import_needed(module: str, purpose: str, requirement: str, otherwise: str = "") -> Any:
@@ -14,7 +14,7 @@ def import_needed(module: str, purpose: str, requirement: str, otherwise: str = 
     Args:
         module: its full name, such as `sacrebleu.metrics.bleu`.
         purpose: what needs it, in the first words of the message.
-        requirement: what to hand to pip.
+        requirement: what pip has to install.
         otherwise: other ways out, in the last words of the message.
 
     Raises:

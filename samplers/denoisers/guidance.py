@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -52,6 +53,14 @@ class GuidedSession:
         self._conditional, self._unconditional = open_session(denoiser, request), open_session(denoiser, request)
         self._request, self._scale, self._prompts = request, scale, prompts
 
+    @property
+    def look_at_states(self) -> Callable[[Tensor, Tensor, int, int], ModelView]:
+        """As `DraftingSession.look_at_states`, guided; absent where the sessions do not have it."""
+        # Kept on the session it would keep the session, and its keys, alive.
+        if not hasattr(self._conditional, "look_at_states"):
+            raise AttributeError(f"{type(self._conditional).__name__} has no look_at_states")
+        return self._look_at_states
+
     def look(self, sequences: Tensor, start: int, stop: int) -> ModelView:
         """The view with the prompt; its logits, at the shadow tokens too, are guided, float32 or better."""
         wants = self._request.wants
@@ -63,6 +72,12 @@ class GuidedSession:
             logits=self._guided(view.logits, free.logits),
             shadow_logits=self._guided(view.shadow_logits, free.shadow_logits),
         )
+
+    def _look_at_states(self, sequences: Tensor, rows: Tensor, start: int, stop: int) -> ModelView:
+        sessions: list[Any] = [self._conditional, self._unconditional]
+        states = (sequences, self._without_prompt(sequences, rows))
+        views = [one.look_at_states(seen, rows, start, stop) for one, seen in zip(sessions, states, strict=True)]
+        return ModelView(self._guided(views[0].logits, views[1].logits))
 
     def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
         """Tell both sessions."""
@@ -79,10 +94,13 @@ class GuidedSession:
             return None
         return guide(conditional, unconditional, self._scale)
 
-    def _without_prompt(self, sequences: Tensor) -> Tensor:
+    def _without_prompt(self, sequences: Tensor, rows: Tensor | None = None) -> Tensor:
         assert self._request.mask_token_id is not None
-        if self._prompts is not None:
-            return sequences.masked_fill(self._prompts, self._request.mask_token_id)
+        prompts = self._prompts
+        if prompts is not None:
+            if rows is not None and len(prompts) > 1:
+                prompts = prompts.index_select(0, rows)
+            return sequences.masked_fill(prompts, self._request.mask_token_id)
         hidden = sequences.clone()
         hidden[:, : self._request.prompt_length] = self._request.mask_token_id
         return hidden

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from ..schedulers.views import JUST_LOGITS, ModelView, Wants
+
+#: What `generate(..., compile=)` may be.
+COMPILE_CHOICES = ("auto", "graphs", "off")
 
 
 @runtime_checkable
@@ -47,6 +51,9 @@ class SessionRequest:
         cache: None keeps only what is exact; "prefix" and "dual" name the approximate caches of full attention.
         mask_token_id: id of the mask token, for sessions that place more of them.
         wants: what the scheduler reads of each look.
+        generator: the noise source of the generation, one for the batch or a list with one per row, for models whose
+            open positions hold noise; a session draws for the rows alone that have open positions.
+        compile: whether forward passes may be captured, see `samplers.denoisers.graphs`; "auto", "graphs" or "off".
     """
 
     attention_mask: Tensor | None
@@ -56,6 +63,8 @@ class SessionRequest:
     cache: str | None = None
     mask_token_id: int | None = None
     wants: Wants = JUST_LOGITS
+    generator: torch.Generator | Sequence[torch.Generator | None] | None = None
+    compile: str = "off"
 
 
 @runtime_checkable
@@ -83,6 +92,28 @@ class DecodingSession(Protocol):
         ...
 
 
+@runtime_checkable
+class DraftingSession(DecodingSession, Protocol):
+    """A session that looks at several states of its rows in one forward pass.
+
+    One that does not have this is asked once for every state of a row, which gives the same and takes longer.
+    """
+
+    def look_at_states(self, sequences: Tensor, rows: Tensor, start: int, stop: int) -> ModelView:
+        """The logits of positions `start` to `stop` (exclusive) at any states that rows might be in.
+
+        Called after a `look` at the same window; between the two, `forget` and `end_block` were not.
+
+        Args:
+            sequences: (states, prompt + new), long; in a state other tokens may stand from `start` to `stop`.
+            rows: (states,), long: which row of the batch each is a state of.
+
+        Returns:
+            A view whose `logits` are (states, window, vocab).
+        """
+        ...
+
+
 class StatelessSession:
     """Asks the denoiser afresh at every step.
 
@@ -98,6 +129,32 @@ class StatelessSession:
         view: ModelView = self._denoiser.look(sequences, start, stop, self._request)
         return view
 
+    def look_at_states(self, sequences: Tensor, rows: Tensor, start: int, stop: int) -> ModelView:
+        mask = self._request.attention_mask
+        request = replace(self._request, attention_mask=None if mask is None else mask.index_select(0, rows))
+        view: ModelView = self._denoiser.look(sequences, start, stop, request)
+        return view
+
+    def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
+        """Nothing is kept."""
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
+
+class DenoiserSession:
+    """A denoiser of the small interface as a session that keeps nothing."""
+
+    def __init__(self, denoiser: Denoiser, request: SessionRequest) -> None:
+        self._denoiser, self._mask = denoiser, request.attention_mask
+
+    def look(self, sequences: Tensor, start: int, stop: int) -> ModelView:
+        return ModelView(self._denoiser.window_logits(sequences, self._mask, start, stop))
+
+    def look_at_states(self, sequences: Tensor, rows: Tensor, start: int, stop: int) -> ModelView:
+        mask = None if self._mask is None else self._mask.index_select(0, rows)
+        return ModelView(self._denoiser.window_logits(sequences, mask, start, stop))
+
     def end_block(self, sequences: Tensor, start: int, stop: int) -> None:
         """Nothing is kept."""
 
@@ -106,15 +163,14 @@ class StatelessSession:
 
 
 class LogitsSession:
-    """A session or denoiser of the small interface, which gives logits and nothing else, as a `DecodingSession`.
+    """A session of the small interface, which gives logits and nothing else, as a `DecodingSession`.
 
     Args:
-        window_logits: from sequences, start and stop to logits.
-        session: whose `end_block` and `forget` are called, where it has them.
+        session: has `window_logits(sequences, start, stop)`; its `end_block` and `forget` are called where it has them.
     """
 
-    def __init__(self, window_logits: Callable[[Tensor, int, int], Tensor], session: Any = None) -> None:
-        self._window_logits = window_logits
+    def __init__(self, session: Any) -> None:
+        self._window_logits = session.window_logits
         self._end_block = getattr(session, "end_block", None)
         self._forget = getattr(session, "forget", None)
 
@@ -143,14 +199,12 @@ def open_session(denoiser: Any, request: SessionRequest) -> DecodingSession:
         if request.cache is not None:
             raise no_cache(request.cache, denoiser)
         _refuse_more_than_logits(request.wants, denoiser)
-        return LogitsSession(
-            lambda sequences, start, stop: denoiser.window_logits(sequences, request.attention_mask, start, stop)
-        )
+        return DenoiserSession(denoiser, request)
     session = denoiser.session(request)
     if isinstance(session, DecodingSession):
         return session
     _refuse_more_than_logits(request.wants, session)
-    return LogitsSession(session.window_logits, session)
+    return LogitsSession(session)
 
 
 def _refuse_more_than_logits(wants: Wants, giver: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +12,14 @@ from torch import Tensor
 from ..denoisers.adapters import denoiser_for
 from ..denoisers.guidance import GuidedSession
 from ..denoisers.interface import DecodingSession, SessionRequest, open_session
+from ..schedulers.proposals import RECORDED, RecordedProposal
 from ..schedulers.views import ModelView
+from .drafts import Drafts
 from .driving import describe_invalid, driver_for, invalid_rows
 from .end_tokens import end_tokens
 from .inputs import Callback, GenerationArguments, find_mask_token_id, prepare_answer
 from .layout import grid_layout, plain_layout
-from .outputs import GenerationStep
+from .outputs import GenerationStep, Look
 
 
 class Decoding:
@@ -27,7 +29,7 @@ class Decoding:
         arguments: what was asked for.
 
     Attributes:
-        num_forward_passes, num_skipped_tokens: (batch,), long: so far; see `GenerationOutput`.
+        num_rounds, num_forward_passes, num_skipped_tokens: (batch,), long: so far; see `GenerationOutput`.
 
     Raises:
         ValueError: something is asked for that the model, its tokens or the scheduler do not have.
@@ -69,14 +71,18 @@ class Decoding:
             cache=arguments.cache,
             mask_token_id=self._mask,
             wants=self._wants,
+            generator=arguments.generator,
+            compile=arguments.compile,
         )
         self._session: DecodingSession = (
             GuidedSession(denoiser, request, arguments.cfg_scale, self._layout.prompts)
             if arguments.cfg_scale
             else open_session(denoiser, request)
         )
+        self._drafts = Drafts(self._session, len(prompts))
         self._arguments = arguments
         self.num_forward_passes = torch.zeros(len(prompts), dtype=torch.long, device=prompts.device)
+        self.num_rounds = torch.zeros_like(self.num_forward_passes)
         self.num_skipped_tokens = torch.zeros_like(self.num_forward_passes)
 
     @property
@@ -84,9 +90,33 @@ class Decoding:
         """(batch, prompt + new), long: prompts as they were given, and the answers as far as they are decoded."""
         return torch.cat([self._arguments.input_ids, self._answer()], dim=1)
 
-    @torch.no_grad()
     def steps(self) -> Iterator[GenerationStep]:
         """Decode; yields after every step. To be called once."""
+        looks = self.looks()
+        for event in looks:
+            while isinstance(event, Look):
+                event = looks.send(self.look(event))
+            yield event
+
+    @torch.no_grad()
+    def look(self, asked: Look) -> ModelView:
+        """The model's view of what `looks` asks for."""
+        start, stop = (self._layout.start + column for column in asked.window)
+        return self._look(start, stop)
+
+    def recorded_view(self, asked: Look, proposal: RecordedProposal) -> ModelView:
+        """What `looks` asks for, as it was recorded for all positions of the answers, (batch, new)."""
+        start, stop = (self._layout.start + column for column in asked.window)
+        fields = {name: self._layout.window_of(getattr(proposal, name), start, stop) for name in RECORDED}
+        return ModelView(None, proposal=RecordedProposal(**fields, vocab_size=proposal.vocab_size))
+
+    @torch.no_grad()
+    def looks(self) -> Generator[Look | GenerationStep, ModelView | None, None]:
+        """Decode with views from elsewhere: yields each `Look`, is sent the view, and then yields the step.
+
+        Whoever sends the views may take them from where they like, and change the generators before every step. To be
+        called once.
+        """
         driver, number = self._driver, 0
 
         # 4. Prepare the schedule
@@ -94,6 +124,7 @@ class Decoding:
         for start, stop in self._windows():
             # 5. Prepare the block
             driver.start_block()
+            self._drafts.drop()
             unfinished, anything_left = self._unfinished_rows(start, stop)
             if not anything_left:
                 return
@@ -104,7 +135,9 @@ class Decoding:
                 before = self._columns
                 window = before[:, start:stop]
                 masked = window == self._mask
-                view = self._look(start, stop)
+                place = (start - self._layout.start, stop - self._layout.start)
+                view = yield Look(self._answer(), place, unfinished)
+                assert view is not None
 
                 # 7. Let the scheduler decide
                 timestep = driver.timestep(block_step)
@@ -132,8 +165,11 @@ class Decoding:
                 # 9. Synchronise, once a step: which rows go on, is anything broken, did anything happen
                 invalid = invalid_rows(output, masked)
                 going_on = _going_on(self._columns[:, start:stop] == self._mask, unsettled)
-                flags = [going_on, invalid.any().unsqueeze(0), (decided != window).any().unsqueeze(0)]
-                *unfinished, any_invalid, any_change = torch.cat(flags).tolist()
+                flags = [invalid.any().unsqueeze(0), (decided != window).any().unsqueeze(0), going_on]
+                drafted = self._drafts.drafted(output, self._columns[:, start:stop])
+                any_invalid, any_change, *numbers = torch.cat([*flags, *drafted]).tolist()
+                unfinished = numbers[: len(window)]
+                self._drafts.expect(numbers[len(window) :])
                 if any_invalid:
                     position = self._position(start, invalid)
                     raise ValueError(describe_invalid(view, window, invalid, self._mask, position, number))
@@ -151,7 +187,12 @@ class Decoding:
 
     def _look(self, start: int, stop: int) -> ModelView:
         """The model's view of the window, with end tokens banned where that is asked for."""
-        view = self._session.look(self._seen(), start, stop).checked(self._wants, self._session)
+        if self._drafts.waiting:
+            view = self._drafts.look(self._columns, self._seen(), start, stop)
+        else:
+            view = self._session.look(self._seen(), start, stop)
+            self._drafts.remembered()
+        view = view.checked(self._wants, self._session)
         return self._end_tokens.adjust(view)
 
     def _seen(self) -> Tensor:
@@ -159,8 +200,10 @@ class Decoding:
         return self._layout.for_model(self._columns)
 
     def _count(self, looking: Tensor) -> None:
-        """Count a forward pass for the rows that needed it, bool (batch,)."""
-        self.num_forward_passes = self.num_forward_passes + looking * (2 if self._arguments.cfg_scale else 1)
+        """Count a round for the rows that needed it, bool (batch,), and a forward pass for each of their states."""
+        passes = (1 + self._drafts.counts) * (2 if self._arguments.cfg_scale else 1)
+        self.num_rounds = self.num_rounds + looking
+        self.num_forward_passes = self.num_forward_passes + looking * passes
 
     def _position(self, column: int, invalid: Tensor) -> int:
         """The position, counted in the sequences as they were given, of a column of the first invalid row."""
@@ -205,6 +248,7 @@ class Decoding:
         if changed is not None:
             self._set_answer(changed)
             self._session.forget()
+            self._drafts.forget()
 
     def _fill(self, fill: Callable[..., Tensor], *arguments: Any) -> None:
         """Let a rule for end tokens fill masks, and count what it filled."""
@@ -222,6 +266,7 @@ class Decoding:
             sample=self._answer().clone(),
             window=(start - self._layout.start, stop - self._layout.start),
             tails=self._layout.tails,
+            num_rounds=self.num_rounds.clone(),
             num_forward_passes=self.num_forward_passes.clone(),
             num_skipped_tokens=self.num_skipped_tokens.clone(),
             mask_token_id=self._mask,

@@ -19,6 +19,13 @@ def driver_for(arguments: GenerationArguments) -> SchedulerDriver:
     Raises:
         ValueError: the scheduler cannot do what is asked for.
     """
+    scheduler = arguments.scheduler
+    if isinstance(scheduler, type) or not (hasattr(scheduler, "set_timesteps") and hasattr(scheduler, "step")):
+        made = f"{scheduler.__name__} itself" if isinstance(scheduler, type) else repr(scheduler)
+        raise ValueError(
+            f"scheduler is {made}; it should be an object such as samplers.EntropyScheduler(k=4), of a class of ours, "
+            "of one derived from samplers.UnmaskingScheduler, or diffusers' BlockRefinementScheduler"
+        )
     ours = hasattr(arguments.scheduler, "start_block")
     return SchedulerDriver(arguments) if ours else PipelineSchedulerDriver(arguments)
 

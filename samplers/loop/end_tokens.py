@@ -48,7 +48,10 @@ class EndTokens:
         """The view without the end tokens where they are banned; else as it is."""
         if not self.banned or view.logits is None:
             return view
-        return replace(view, logits=view.logits.index_fill(-1, self.ids, -torch.inf))
+        if view.draft_logits is None:
+            return replace(view, logits=view.logits.index_fill(-1, self.ids, -torch.inf))
+        all_states = view.draft_logits.index_fill(-1, self.ids, -torch.inf)
+        return replace(view, logits=all_states[: len(view.logits)], draft_logits=all_states)
 
     def discounts(self, answer: Tensor, mask_token_id: int) -> dict[int, Tensor] | None:
         """Factor of each end token's confidence, (batch,), where answers (batch, new) have come so far."""

@@ -36,6 +36,7 @@ def generate(
     callback_on_step_end: Callback | None = None,
     return_trajectory: bool = False,
     cache: str | None = None,
+    compile: str = "off",
 ) -> GenerationOutput:
     """Decode `max_new_tokens` tokens after each prompt with an unmasking scheduler.
 
@@ -74,6 +75,9 @@ def generate(
             (batch, new)} after every step; may return {"sample": ...} to go on with another one.
         return_trajectory: keep the generated region after every step.
         cache: an approximate KV cache that the model's adapter offers; None keeps only what is exact.
+        compile: whether forward passes of a model of `samplers.models` on a CUDA device are captured as CUDA graphs,
+            which spares the host launching their kernels one by one. "off" captures none; "auto" the shapes that come
+            again, where that pays; "graphs" every shape when it is first seen. Elsewhere all three are the same.
 
     Raises:
         ValueError: an argument is out of range, the mask token (or the end token, where it is needed) is not known, the
@@ -91,6 +95,7 @@ def generate(
         decoding.sequences,
         decoding.num_forward_passes,
         decoding.num_skipped_tokens,
+        decoding.num_rounds,
         trajectory if return_trajectory else None,
         prompt_length=input_ids.shape[1],
     )

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..denoisers.interface import Denoiser
-from ..schedulers.validation import check_count, check_range
+from ..denoisers.interface import COMPILE_CHOICES, Denoiser
+from ..schedulers.validation import check_choice, check_count, check_range
 
 #: Called with the number of the step, its timestep and {"sample": answers}; see `generate`.
 Callback = Callable[[int, Any, dict[str, Tensor]], dict[str, Tensor] | None]
@@ -48,6 +48,7 @@ class GenerationArguments:
     generator: torch.Generator | Sequence[torch.Generator | None] | None = None
     callback_on_step_end: Callback | None = None
     cache: str | None = None
+    compile: str = "off"
 
     def __post_init__(self) -> None:
         ids = self.input_ids
@@ -59,6 +60,7 @@ class GenerationArguments:
             )
         check_count("max_new_tokens", self.max_new_tokens, optional=False)
         check_count("block_length", self.block_length)
+        check_choice("compile", self.compile, COMPILE_CHOICES)
         check_range("cfg_scale", self.cfg_scale, 0, torch.inf, "a finite number of at least 0", upper_open=True)
         if isinstance(self.generator, Sequence) and len(self.generator) != len(ids):
             raise ValueError(f"got {len(self.generator)} generators for a batch of {len(ids)} rows; give one per row")

@@ -52,6 +52,14 @@ class Layout:
             return sequences[:, self.start : self.start + self.new]
         return sequences.gather(1, self._answer_columns())
 
+    def window_of(self, of_answers: Tensor, start: int, stop: int) -> Tensor:
+        """A number per token of the answers, (batch, new), as one per column of a window; anything outside answers."""
+        if self.tails is None and stop - self.start <= self.new:
+            return of_answers[:, start - self.start : stop - self.start]
+        tokens = torch.arange(start - self.start, stop - self.start, device=of_answers.device)[None]
+        tokens = tokens if self.tails is None else tokens - self.tails
+        return of_answers.gather(1, tokens.clamp(0, self.new - 1).expand(len(of_answers), -1))
+
     def with_answers(self, sequences: Tensor, answers: Tensor) -> Tensor:
         """`sequences` (batch, columns) with other answers (batch, new)."""
         if self.tails is None:

@@ -15,8 +15,10 @@ class GenerationOutput:
 
     Attributes:
         sequences: (batch, prompt + new), long: prompts as they were given, followed by what was generated.
-        num_forward_passes: (batch,), long: forward passes in which a row still had something to decode (its NFE). With
-            guidance every step takes two.
+        num_rounds: (batch,), long: steps in which a row still had something to decode: how often it waited for the
+            model.
+        num_forward_passes: (batch,), long: states of a row that went through the model in those steps (its NFE): one a
+            round; more where a scheduler looks at several drafts at once; twice as many with guidance.
         num_skipped_tokens: (batch,), long: positions that `stop_at_eos` or `eos_handling="fill"` filled with the end
             token, so that no forward pass had to decode them; 0 unless one of the two is asked for.
         trajectory: the generated region after each step, each (batch, new), if asked for. A row that is finished
@@ -27,6 +29,7 @@ class GenerationOutput:
     sequences: Tensor
     num_forward_passes: Tensor
     num_skipped_tokens: Tensor
+    num_rounds: Tensor
     trajectory: list[Tensor] | None = None
     prompt_length: int = 0
 
@@ -38,10 +41,29 @@ class GenerationOutput:
     def __repr__(self) -> str:
         rows, new = self.answers.shape
         trajectory = "" if self.trajectory is None else f", trajectory of {len(self.trajectory)} steps"
+        rounds = ""
+        if not torch.equal(self.num_rounds, self.num_forward_passes):
+            rounds = f"rounds {_in_short(self.num_rounds)}, "
         return (
-            f"GenerationOutput({rows} answers of {new} tokens, forward passes {_in_short(self.num_forward_passes)}, "
+            f"GenerationOutput({rows} answers of {new} tokens, {rounds}"
+            f"forward passes {_in_short(self.num_forward_passes)}, "
             f"skipped tokens {_in_short(self.num_skipped_tokens)}{trajectory})"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a decoding waits for before its next step: the model's view of a window; see `Decoding.looks`.
+
+    Attributes:
+        answers: (batch, new), long: the generated region so far; not to be changed.
+        window: as in `GenerationStep`.
+        unfinished: rows that have something to decode in the window; the view of the others is not read.
+    """
+
+    answers: Tensor
+    window: tuple[int, int]
+    unfinished: list[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +77,7 @@ class GenerationStep:
         sample: (batch, new), long: the generated region after it, end tokens filled in and the callback's changes made.
         window: first and last-plus-one position of the generated region that the scheduler saw; with `tails`, counted
             from the first block, in which the generated region of a row begins after its tail.
-        num_forward_passes: (batch,), long: forward passes of each row so far.
+        num_rounds, num_forward_passes: (batch,), long: of each row so far; see `GenerationOutput`.
         num_skipped_tokens: (batch,), long: positions that were filled without one so far.
         mask_token_id: what marks a position as open in `before` and `sample`.
         stop_token_ids: what ends an answer: those that `generate` was given, else the model's; empty where none is
@@ -69,6 +91,7 @@ class GenerationStep:
     before: Tensor
     sample: Tensor
     window: tuple[int, int]
+    num_rounds: Tensor
     num_forward_passes: Tensor
     num_skipped_tokens: Tensor
     mask_token_id: int

@@ -61,11 +61,10 @@ def partial_text(
     separator: str = "",
     stop_token_ids: Sequence[int] = (),
 ) -> str:
-    """One partly decoded answer as text; see `partial_texts`. Without stop tokens it ends at the tokenizer's."""
-    stops = set(stop_token_ids) or {tokenizer.eos_token_id}
-    tokens = tokens[: next((index for index, token in enumerate(tokens) if token in stops), len(tokens))]
+    """One partly decoded answer as text; see `partial_texts`, and `cut_answer` for where it ends."""
+    answer = cut_answer(tokens, tokenizer, stop_token_ids)
     pieces: list[str] = []
-    runs = [(masked, list(run)) for masked, run in groupby(tokens, key=lambda token: token == mask_token_id)]
+    runs = [(masked, list(run)) for masked, run in groupby(answer, key=lambda token: token == mask_token_id)]
     for number, (masked, run) in enumerate(runs):
         if masked:
             pieces.extend(placeholder for _ in run)
@@ -75,6 +74,12 @@ def partial_text(
         pieces.extend([_text(tokenizer, whole)] if whole else [])
         pieces.extend(placeholder for _ in range(behind))
     return separator.join(pieces)
+
+
+def cut_answer(tokens: list[int], tokenizer: Any, stop_token_ids: Sequence[int] = ()) -> list[int]:
+    """The tokens before the first stop token; where none is named, before the tokenizer's end token."""
+    stops = set(stop_token_ids) or {tokenizer.eos_token_id}
+    return tokens[: next((place for place, token in enumerate(tokens) if token in stops), len(tokens))]
 
 
 def _whole_characters(run: list[int], tokenizer: Any, opens: bool, goes_on: bool) -> tuple[int, list[int], int]:

@@ -1,4 +1,4 @@
-"""Attention weights of chosen layers, noted during a forward pass in which every layer keeps its fused attention."""
+"""Attention beside transformers' own: one that notes the weights of chosen layers, and one that repeats no keys."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-#: Name of the attention below among those of transformers.
+#: Names of the attentions below among those of transformers.
 _NAME = "samplers_recorded"
+_GROUPED = "samplers_grouped"
 
 
 class AttentionRecorder:
@@ -88,3 +89,48 @@ def _recorded_attention(
         module, query, key, value, attention_mask, scaling=scaling, **options
     )
     return output
+
+
+@contextmanager
+def grouped(config: Any) -> Iterator[None]:
+    """While this is open, the fused attention of a decoder repeats no keys where several heads share them.
+
+    With a mask, transformers' repeats keys and values for every head, which for many kept keys takes longer than the
+    attention itself. Here the queries of the heads that share keys stand below each other, as more queries of one head.
+
+    Args:
+        config: of the decoder; left as it was.
+    """
+    from transformers import AttentionInterface
+
+    before = config._attn_implementation
+    if before != "sdpa":
+        yield
+        return
+    AttentionInterface.register(_GROUPED, _grouped_attention)
+    config._attn_implementation = _GROUPED
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
+
+
+def _grouped_attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """(batch, queries, heads, head size), as transformers' fused attention has it; options of training are not read."""
+    batch, heads, queries, _ = query.shape
+    shared = heads // key.shape[1]
+    if attention_mask is not None and shared > 1:
+        attention_mask = attention_mask.repeat(1, 1, shared, 1)
+    output = torch.nn.functional.scaled_dot_product_attention(
+        query.reshape(batch, key.shape[1], shared * queries, -1), key, value, attn_mask=attention_mask, scale=scaling
+    )
+    return output.reshape(batch, heads, queries, -1).transpose(1, 2).contiguous(), None

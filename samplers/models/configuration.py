@@ -44,6 +44,11 @@ class CheckpointConfig:
     def __repr__(self) -> str:
         return f"CheckpointConfig({self._values!r})"
 
+    @property
+    def source(self) -> str:
+        """Where the keys come from."""
+        return self._source
+
     def to_dict(self) -> dict[str, Any]:
         """A copy of all keys."""
         return dict(self._values)
@@ -159,11 +164,12 @@ class CheckpointConfig:
                 "computes (if it does not, take it out of a copy of the file)"
             )
 
-    def rope_parameters(self, *, partial: bool = False) -> dict[str, Any]:
+    def rope_parameters(self, *, partial: bool = False, more: Iterable[str] = ()) -> dict[str, Any]:
         """Rotary positions as transformers 5 wants them, from the keys of 5 or of 4.
 
         Args:
             partial: whether the blocks can turn a part of each head alone, and want to be told which.
+            more: keys of the object that these blocks know beside transformers' own.
 
         Raises:
             ValueError: the base is missing, the kind of scaling or one of its keys is unknown, or two keys of the
@@ -173,9 +179,11 @@ class CheckpointConfig:
 
         key = "rope_scaling" if self.get("rope_parameters") is None else "rope_parameters"
         given = self.get(key, {})
+        if given is False:  # as some configs say that nothing is scaled
+            given = {}
         if not isinstance(given, dict):
             raise self.refusal(key, "an object")
-        known = {*RopeParameters.__annotations__, "type"} - {"mrope_section"}
+        known = {*RopeParameters.__annotations__, "type", *more} - {"mrope_section"}
         if unknown := [name for name in given if name not in known]:
             raise self.refusal(key, f"an object without {', '.join(unknown)}")
         parameters = {name: value for name, value in given.items() if name != "type"}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from .configuration import CheckpointConfig
 from .key_table import KeyTable
 
-Attention = Literal["full", "block_causal", "prompt_first"]
+Attention = Literal["full", "block_causal", "prompt_first", "causal_context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,9 @@ class Blueprint:
         table: names in the checkpoint → names in the network.
         tied: whether the embedding is the output head too; None where the presence of a head in the file decides.
         block_length: length of the blocks of block-causal attention.
+        attention: None means the family's.
+        expert_capacity: how many experts the tokens of a block may use between them; None means as many as they like.
+        withheld_token_ids: tokens that the model is not let propose, because what they ask for is not done here.
     """
 
     blocks: str
@@ -58,6 +61,9 @@ class Blueprint:
     table: KeyTable
     tied: bool | None
     block_length: int | None = None
+    attention: Attention | None = None
+    expert_capacity: int | None = None
+    withheld_token_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +74,22 @@ class Family:
         name: short name.
         model_types: values of `model_type` in config.json.
         architectures: values of `architectures[0]`; where two families share a model type, these decide.
-        attention: "full", "block_causal", or "prompt_first" (the prompt never looks at the answer).
+        attention: "full", "block_causal", "prompt_first" (the prompt never looks at the answer), or "causal_context"
+            (what stands before the block is causal, the block sees itself and what is before it).
         mask_token_id, eos_token_id, vocab_size: of the published checkpoints; None where there is no fixed one.
         stop_token_ids: end of text and end of turn.
         block_length: length of a block; None where any will do.
         paper: where the family comes from.
         blueprint: reads a config, and refuses what the blocks cannot express.
+        checked: what its logits were compared with, in a few words.
         shift: 1 where row i of the decoder's raw logits describes token i + 1, else 0.
+        by_architecture: whether the architecture alone decides: the model type is a stranger's too, or was not read.
         own_key: a key of its configs that no other family of its model type has, where such families exist; it decides
             where a config names no architecture.
+        own_class: class of transformers that is taken as it is, in the place of what a blueprint would build.
+        adapter: "module:class" of the `Denoiser` that such a model takes, raw or loaded; None means the usual one.
+        raw_attention: attention that the family's own code leaves to its caller, where the config decides; raises
+            ValueError where it does not. None means `attention`.
         checkpoints: what is published.
         harmless_keys: keys of its configs that change nothing that is computed here, beside those of
             `configuration.HARMLESS` and of transformers; any other key that is not read is refused.
@@ -93,7 +106,12 @@ class Family:
     block_length: int | None
     paper: str
     blueprint: Callable[[CheckpointConfig], Blueprint] = field(repr=False, compare=False)
+    checked: str = ""
     shift: int = 0
+    by_architecture: bool = False
     own_key: str | None = None
+    own_class: str | None = None
+    adapter: str | None = None
+    raw_attention: Callable[[CheckpointConfig], Attention] | None = field(default=None, repr=False, compare=False)
     checkpoints: tuple[PublishedCheckpoint, ...] = ()
     harmless_keys: tuple[str, ...] = ()

@@ -30,6 +30,7 @@ FAMILY = Family(
     block_length=None,
     shift=1,
     paper="arXiv 2508.15487",
+    checked="its makers' code",
     checkpoints=(
         PublishedCheckpoint(
             "Dream-org/Dream-v0-Instruct-7B", 7.6, "apache-2.0", "model card, as copied to autoprogrammer/dream_rcr"
@@ -39,6 +40,12 @@ FAMILY = Family(
         PublishedCheckpoint("apple/DiffuCoder-7B-Base", 7.6, "apple-amlr", "model card, revision a2c3305"),
         PublishedCheckpoint("apple/DiffuCoder-7B-Instruct", 7.6, "apple-amlr", "model card, revision 4fdd458"),
         PublishedCheckpoint("apple/DiffuCoder-7B-cpGRPO", 7.6, "apple-amlr", "model card, revision 98bc42b"),
+        # Tunes: a coder with Dream's architecture, and two for decoding in parallel.
+        PublishedCheckpoint("Dream-org/Dream-Coder-v0-Instruct-7B", 7.6),
+        PublishedCheckpoint("Dream-org/Dream-Coder-v0-Base-7B", 7.6),
+        PublishedCheckpoint("d3LLM/d3LLM_Dream", 7.6),
+        PublishedCheckpoint("d3LLM/d3LLM_Dream_Coder", 7.6),
+        PublishedCheckpoint("Zigeng/dParallel_Dream_7B_Instruct", 7.6),
     ),
     harmless_keys=WINDOW_KEYS,
     blueprint=blueprint,

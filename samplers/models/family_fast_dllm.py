@@ -30,6 +30,7 @@ FAMILY = Family(
     block_length=32,
     shift=1,
     paper="arXiv 2509.26328",
+    checked="its makers' code",
     checkpoints=(
         PublishedCheckpoint(
             "Efficient-Large-Model/Fast_dLLM_v2_1.5B", 1.5, "apache-2.0", "model card, revision da56081"

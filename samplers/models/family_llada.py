@@ -76,11 +76,15 @@ FAMILY = Family(
     vocab_size=126464,
     block_length=None,
     paper="arXiv 2502.09992",
+    checked="its makers' code",
     checkpoints=(
         PublishedCheckpoint("GSAI-ML/LLaDA-8B-Instruct", 8.0, "mit", "model card, revision 9275bf8"),
         PublishedCheckpoint("GSAI-ML/LLaDA-8B-Base", 8.0, "mit", "model card, revision ce71e3c"),
         # The two before are under mit, and so is LLaDA's code; that says nothing about this one.
         PublishedCheckpoint("GSAI-ML/LLaDA-1.5", 8.0),
+        # Tunes of LLaDA-8B-Instruct for decoding in parallel.
+        PublishedCheckpoint("d3LLM/d3LLM_LLaDA", 8.0),
+        PublishedCheckpoint("Zigeng/dParallel-LLaDA-8B-instruct", 8.0),
     ),
     harmless_keys=(
         # Which kernel attends, and how the weights were drawn and trained.

@@ -1,6 +1,14 @@
-"""LLaDA2.x (arXiv 2512.15745): GLM-4's mixture-of-experts blocks, block-causal."""
+"""LLaDA2.x (arXiv 2512.15745): GLM-4's mixture-of-experts blocks, block-causal.
+
+LLaDA2.2 has two things more. Its tokens choose their experts block by block, which is computed here, see
+`samplers.models.block_routing`. And it may delete and insert tokens, by tokens that ask for it; that changes the length
+of an answer, which nothing here can decode, so these two are never proposed, and loading says so. Read: `models/
+llada2.py`, `dllm/config.py` and `dllm/algorithm/joint_threshold_indel.py` of the package sglang 0.5.23.
+"""
 
 from __future__ import annotations
+
+import logging
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
@@ -23,6 +31,10 @@ _SHARED_EXPERTS: dict[str, str | Rows | Expert] = {
     f"{_LAYER}mlp.shared_experts.{name}_proj.weight": f"{_LAYER}mlp.shared_experts.{name}_proj.weight"
     for name in ("gate", "up", "down")
 }
+logger = logging.getLogger(__name__)
+
+#: Keys of the tokens that ask for a deletion and an insertion, and the ids of LLaDA2.2, whose config may be silent.
+_EDITS = {"delete_token_id": 156930, "split_token_id": 156931}
 TABLE = _OWN | _SHARED_EXPERTS | NORMS | DENSE | EXPERTS | OUTPUT
 
 
@@ -50,6 +62,11 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
     dense = config.require("first_k_dense_replace")
     if dense != 0:
         dense = config.count("first_k_dense_replace")
+    capacity = None
+    if config.get("expert_capacity") is not None:
+        capacity = config.at_most("expert_capacity", experts)
+        if capacity < config.count("num_experts_per_tok"):
+            raise config.refusal("expert_capacity", f"at least {config.count('num_experts_per_tok')}")
     return Blueprint(
         blocks="glm4_moe",
         config=decoder
@@ -71,7 +88,34 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
         table=TABLE,
         tied=config.get("tie_word_embeddings"),
         block_length=config.count("block_size", 32),
+        expert_capacity=capacity,
+        withheld_token_ids=_withheld(config, capacity is not None),
     )
+
+
+def _withheld(config: CheckpointConfig, edits: bool) -> tuple[int, ...]:
+    """Ids of the tokens that ask for a deletion or an insertion.
+
+    Args:
+        edits: whether this is a model that has them, of which the published vocabulary says where.
+    """
+    size = config.count("vocab_size")
+    found = []
+    for key, published in _EDITS.items():
+        number = config.get(key, published if edits and size == FAMILY.vocab_size else None)
+        if number is None:
+            continue
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < size:
+            raise config.refusal(key, f"a token id below {size}")
+        found.append(number)
+    if found:
+        logger.warning(
+            "%s: deleting and inserting tokens changes the length of an answer, which is not done here; "
+            "the tokens that ask for it (%s) are never proposed",
+            config.source,
+            ", ".join(map(str, found)),
+        )
+    return tuple(found)
 
 
 FAMILY = Family(
@@ -85,11 +129,16 @@ FAMILY = Family(
     vocab_size=157184,
     block_length=32,
     paper="arXiv 2512.15745",
+    checked="its makers' code; 2.2: dense float64, sglang's kernels",
     checkpoints=(
         PublishedCheckpoint("inclusionAI/LLaDA2.0-mini", 16.3, "apache-2.0", "licence tag on its page"),
         PublishedCheckpoint("inclusionAI/LLaDA2.0-flash", 103.0, "apache-2.0", "licence tag on its page"),
+        PublishedCheckpoint("inclusionAI/LLaDA2.0-mini-CAP", 16.3),
+        PublishedCheckpoint("inclusionAI/LLaDA2.0-flash-CAP", 103.0),
         PublishedCheckpoint("inclusionAI/LLaDA2.1-mini", 16.3, "apache-2.0", "licence tag on its page"),
         PublishedCheckpoint("inclusionAI/LLaDA2.1-flash", 103.0, "apache-2.0", "licence tag on its page"),
+        PublishedCheckpoint("inclusionAI/LLaDA2.2-mini", 16.3, "apache-2.0", "model card, November 2026"),
+        PublishedCheckpoint("inclusionAI/LLaDA2.2-flash", 103.0, "apache-2.0", "model card, November 2026"),
     ),
     harmless_keys=(*WINDOW_KEYS, "mtp_loss_scaling_factor"),
     blueprint=blueprint,

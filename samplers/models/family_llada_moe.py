@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family, PublishedCheckpoint
-from .standard import ATTENTION, DENSE, EMBEDDING, EXPERTS, NORMS, OUTPUT, decoder_config, head_size
-
-TABLE = (
-    EMBEDDING
-    | ATTENTION
-    | NORMS
-    | {"model.layers.{i}.mlp.gate.weight": "model.layers.{i}.mlp.gate.weight"}
-    | DENSE
-    | EXPERTS
-    | OUTPUT
-)
+from .standard import QWEN_MOE, decoder_config, head_size
 
 
 def blueprint(config: CheckpointConfig) -> Blueprint:
@@ -49,7 +39,7 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
             "decoder_sparse_step": 1,
             "norm_topk_prob": False,
         },
-        table=TABLE,
+        table=QWEN_MOE,
         tied=config.get("tie_word_embeddings"),
     )
 
@@ -67,6 +57,7 @@ FAMILY = Family(
     block_length=None,
     own_key="num_experts",
     paper="arXiv 2509.24389",
+    checked="its makers' code",
     checkpoints=(
         PublishedCheckpoint(
             "inclusionAI/LLaDA-MoE-7B-A1B-Instruct", 7.4, "apache-2.0", "model card, proposed revision 73cbca4"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family
-from .standard import QWEN, dense_config, head_size
+from .standard import QWEN, wide_config
 
 
 def blueprint(config: CheckpointConfig) -> Blueprint:
@@ -13,11 +13,7 @@ def blueprint(config: CheckpointConfig) -> Blueprint:
     config.require("answer_start_token_id")
     return Blueprint(
         blocks="qwen3",
-        config=dense_config(config)
-        | {
-            "head_dim": head_size(config),
-            "attention_bias": config.flag("attention_bias", False),
-        },
+        config=wide_config(config),
         table=QWEN,
         tied=config.get("tie_word_embeddings"),
         block_length=None if config.get("block_length") is None else config.count("block_length"),
@@ -35,6 +31,7 @@ FAMILY = Family(
     vocab_size=None,
     block_length=None,
     paper="",
+    checked="dense float64",
     # What transformers' AutoTokenizer takes for the config instead of warning that it does not know the model type.
     harmless_keys=("without_a_model",),
     blueprint=blueprint,

@@ -36,6 +36,7 @@ FAMILY = Family(
     vocab_size=151936,
     block_length=4,
     paper="arXiv 2510.06303",
+    checked="its makers' code",
     checkpoints=(
         PublishedCheckpoint("JetLM/SDAR-1.7B-Chat", 2.0, "apache-2.0", "licence tag on its page"),
         PublishedCheckpoint("JetLM/SDAR-4B-Chat", 4.4, "apache-2.0", "licence tag on its page"),

@@ -10,12 +10,13 @@ import torch
 from torch import nn
 
 from . import blocks as decoders
+from .block_routing import route_by_blocks
 from .configuration import CheckpointConfig
 from .family import Blueprint, Family
 from .key_table import Plan, plan
 from .network import DiffusionLanguageModel
 from .placement import place
-from .registry import families, family_of
+from .registry import family_of, known_types
 from .sources import Source, find
 from .special_tokens import special_tokens
 from .weights import WeightFile, read_headers, stream
@@ -66,12 +67,16 @@ def load(
     source = find(name_or_path, revision)
     config = _config(source)
     family = family_of(config)
+    options = {"dtype": _dtype(dtype), "device_map": device_map, "quantization_config": quantization_config}
+    if family is not None and family.own_class is not None:
+        from .uniform_lm import load_own_class
+
+        return load_own_class(family, source, config, device=device, **options)
     if family is not None:
-        return _load_family(family, source, config, _dtype(dtype), device, device_map, quantization_config)
+        return _load_family(family, source, config, options["dtype"], device, device_map, quantization_config)
 
     from .masked_lm import is_masked_language_model, load_masked_language_model, load_remote
 
-    options = {"dtype": _dtype(dtype), "device_map": device_map, "quantization_config": quantization_config}
     if is_masked_language_model(config):
         return load_masked_language_model(source, config, device=device, **options)
     if trust_remote_code:
@@ -90,7 +95,7 @@ def check(source: Source) -> None:
     """
     config = _config(source)
     family = family_of(config)
-    if family is not None:
+    if family is not None and family.own_class is None:
         if source.is_complete:
             _planned(family, source, config)
         else:
@@ -98,6 +103,10 @@ def check(source: Source) -> None:
         return
     from .masked_lm import check_keys, is_masked_language_model
 
+    if family is not None:
+        if source.is_complete:
+            _weight_files(source)
+        return
     if not is_masked_language_model(config):
         raise _unknown_type(source, config)
     check_keys(config)
@@ -113,10 +122,10 @@ def _config(source: Source) -> CheckpointConfig:
 
 
 def _unknown_type(source: Source, config: CheckpointConfig) -> ValueError:
-    known = ", ".join(sorted({kind for one in families() for kind in one.model_types}))
     return ValueError(
         f"{source.name!r} has model_type {config.get('model_type')!r}, which is neither a masked language model of "
-        f"transformers nor one of {known}; trust_remote_code=True runs the repository's own Python files"
+        f"transformers nor one of {', '.join(known_types())}; "
+        "trust_remote_code=True runs the repository's own Python files"
     )
 
 
@@ -166,16 +175,38 @@ def _planned(
 
 
 def _network(family: Family, source: Source, config: CheckpointConfig, blueprint: Blueprint) -> DiffusionLanguageModel:
-    model = DiffusionLanguageModel(
-        decoders.build(blueprint.blocks, blueprint.config, f"{source.name}/config.json"),
-        config,
-        attention=family.attention,
-        block_length=blueprint.block_length or family.block_length,
-        shift=family.shift,
-    )
+    model = network(family, config, blueprint, f"{source.name}/config.json")
     model.set_special_tokens(special_tokens(source, config, family, model.vocab_size))
     config.refuse_unread(family.harmless_keys)
     return model
+
+
+def network(
+    family: Family, config: CheckpointConfig, blueprint: Blueprint, source: str = "the config"
+) -> DiffusionLanguageModel:
+    """The network that a family builds from a config, on the meta device, without special tokens.
+
+    Args:
+        family, config: of a checkpoint.
+        blueprint: the family's, of that config.
+        source: where the config comes from, for messages.
+
+    Raises:
+        ValueError: the values of the config make no network.
+    """
+    decoder = decoders.build(blueprint.blocks, blueprint.config, source)
+    block_length = blueprint.block_length or family.block_length
+    if blueprint.expert_capacity is not None:
+        route_by_blocks(decoder, blueprint.expert_capacity)
+    return DiffusionLanguageModel(
+        decoder,
+        config,
+        attention=blueprint.attention or family.attention,
+        block_length=block_length,
+        shift=family.shift,
+        expert_capacity=blueprint.expert_capacity,
+        withheld_token_ids=blueprint.withheld_token_ids,
+    )
 
 
 def _weight_files(source: Source) -> list[WeightFile]:

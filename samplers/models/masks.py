@@ -1,4 +1,4 @@
-"""Which keys a query may look at, for the three kinds of attention; shared by the networks and the sessions."""
+"""Which keys a query may look at, for the four kinds of attention; shared by the networks and the sessions."""
 
 from __future__ import annotations
 
@@ -41,13 +41,15 @@ def visible_keys(
 
     Args:
         attention: "full": all keys; "block_causal": the keys of the query's block and of those before it;
-            "prompt_first": a query in the prompt sees the prompt, one in the answer everything.
+            "prompt_first": a query in the prompt sees the prompt, one in the answer everything; "causal_context": one
+            before `prompt_length` sees itself and what is before it, one from there on everything.
         queries: first and last (exclusive) index of the queries.
         keys: the keys are those at indices 0 to `keys` (exclusive).
         real: (batch, at least `keys`), bool, False for padding; None where there is none. Blocks are counted from
             the first real token of each row.
         block_length: length of a block of block-causal attention.
-        prompt_length: tokens of the prompt, padding included: one number, or (batch,).
+        prompt_length: tokens of the prompt, padding included: one number, or (batch,); for "causal_context" all that
+            stands before the open block, which the keys end with. None means that there is no prompt.
         device: of the mask, where no tensor is given; None means torch's default device.
 
     Returns:
@@ -68,6 +70,14 @@ def visible_keys(
             mask = (indices[first:last] >= starts)[:, :, None] | (indices < starts)[:, None, :]
         elif first < prompt_length:
             mask = ((indices[first:last] >= prompt_length)[:, None] | (indices < prompt_length))[None]
+    elif attention == "causal_context" and prompt_length is not None:
+        indices = torch.arange(keys, device=device)
+        starts = torch.as_tensor(prompt_length, device=device).reshape(-1, 1)
+        if isinstance(prompt_length, Tensor) or first < prompt_length:
+            # Padding stands at the first token's place: no row is empty.
+            places = indices[None] if real is None else token_positions(real[:, :keys])
+            is_open = (indices[first:last] >= starts).reshape(-1, last - first, 1)
+            mask = is_open | (places[:, first:last, None] >= places[:, None, :])
     if real is not None:
         seen = real[:, None, :keys]
         mask = seen.expand(-1, last - first, -1) if mask is None else mask & seen

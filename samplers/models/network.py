@@ -1,8 +1,9 @@
-"""A masked diffusion language model on transformers' blocks: any of the three kinds of attention, aligned logits."""
+"""A masked diffusion language model on transformers' blocks: any of the four kinds of attention, aligned logits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .attentions import AttentionRecorder
+from .block_routing import real_tokens, routing_within
 from .configuration import CheckpointConfig
 from .family import Attention
 from .masks import answer_starts, token_positions, visible_keys
@@ -50,9 +52,11 @@ class DiffusionLanguageModel(nn.Module):
 
     Attributes:
         config: the checkpoint's own config.
-        attention: "full", "block_causal" or "prompt_first"; see `samplers.models.masks.visible_keys`.
+        attention: "full", "block_causal", "prompt_first" or "causal_context"; see `samplers.models.masks.visible_keys`.
         block_length: length of a block; may be set to another value where the checkpoint was trained for several.
         shift: 1 where row i of the decoder's raw logits describes token i + 1; `forward` undoes it.
+        expert_capacity: how many experts the tokens of a block may use between them; None where it is not limited.
+        withheld_token_ids: tokens whose logits are the least of the dtype, because what they ask for is not done here.
         mask_token_id, eos_token_id, pad_token_id, stop_token_ids, vocab_size: of the checkpoint.
         name_or_path, revision: where it was loaded from; the revision is the commit on the Hub.
     """
@@ -61,6 +65,10 @@ class DiffusionLanguageModel(nn.Module):
     has_kv_cache = True
     #: Takes `attention_layers` and `attention_window`.
     records_attentions = True
+    #: Takes `logits_to_keep` of shape (2, kept).
+    keeps_single_positions = True
+    #: Does the same to tensors whenever it is called with the same shapes, and never waits for the device.
+    can_be_captured = True
 
     def __init__(
         self,
@@ -70,6 +78,8 @@ class DiffusionLanguageModel(nn.Module):
         attention: Attention,
         block_length: int | None = None,
         shift: int = 0,
+        expert_capacity: int | None = None,
+        withheld_token_ids: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.model = blocks
@@ -84,6 +94,10 @@ class DiffusionLanguageModel(nn.Module):
         self.attention: Attention = attention
         self.block_length = block_length
         self.shift = shift
+        self.expert_capacity = expert_capacity
+        self.withheld_token_ids = tuple(withheld_token_ids)
+        # Brought to the device once, for which a pass would have to wait otherwise.
+        self._withheld: Tensor | None = None
         self.vocab_size: int = blocks.config.vocab_size
         self.answer_start_token_id: int | None = config.get("answer_start_token_id")
         self.name_or_path = ""
@@ -151,10 +165,12 @@ class DiffusionLanguageModel(nn.Module):
             position_ids: (batch, length), long; by default the real tokens are counted.
             past_key_values: a cache as transformers' attention calls it. Its keys come before those of `input_ids`,
                 and for block-causal attention end with a whole block.
-            logits_to_keep: indices of the rows wanted, (rows,), long; or how many of the last ones.
+            logits_to_keep: indices of the rows wanted, (rows,), long; or how many of the last ones; or (2, kept), long:
+                the sequence and the row in it of each position wanted, for which the logits are (1, kept, vocab).
             prompt_length: for "prompt_first": where the answer starts, padding and past included, one number or
                 (batch,). By default after the last `answer_start_token_id` of each row; with a past, that everything
-                in `input_ids` is answer.
+                in `input_ids` is answer. For "causal_context": where the open block starts, which ends with
+                `input_ids`; by default everything is open.
             aligned: whether row i of the logits describes token i. False gives the raw rows: row i describes token
                 i + `shift`.
             attention_layers: layers whose attention weights are returned too; every layer keeps its fused attention.
@@ -196,6 +212,11 @@ class DiffusionLanguageModel(nn.Module):
                 prompt_length=prompt_length,
                 device=input_ids.device,
             )
+        routed: AbstractContextManager[None] = nullcontext()
+        if self.expert_capacity is not None:
+            assert self.block_length is not None
+            own = real_tokens(mask, past, length) if real is None else real[:, past:]
+            routed = routing_within(position_ids, own, self.block_length)
         if mask is not None and self.model.config._attn_implementation == "eager" and mask.dtype == torch.bool:
             mask = torch.zeros_like(mask, dtype=self.dtype).masked_fill(~mask, torch.finfo(self.dtype).min)
         inputs = {"input_ids": input_ids, "attention_mask": mask, "position_ids": position_ids}
@@ -203,18 +224,27 @@ class DiffusionLanguageModel(nn.Module):
         if attention_layers:
             start, stop = attention_window or (past, past + length)
             recorder = AttentionRecorder(queries=slice(start - past, stop - past), keys=slice(start, stop))
-            with recorder.recording(self.model.layers, attention_layers):
+            with routed, recorder.recording(self.model.layers, attention_layers):
                 output = self.model(
                     **inputs, past_key_values=past_key_values, use_cache=False, attention_recorder=recorder
                 )
             attentions = recorder.weights(input_ids.device)
         else:
-            output = self.model(**inputs, past_key_values=past_key_values, use_cache=False)
-        hidden = output.last_hidden_state
-        return DenoiserOutput(self.lm_head(self._rows(hidden, logits_to_keep, aligned)), past_key_values, attentions)
+            with routed:
+                output = self.model(**inputs, past_key_values=past_key_values, use_cache=False)
+        logits = self.lm_head(self._rows(output.last_hidden_state, logits_to_keep, aligned))
+        if self.withheld_token_ids:
+            # As good as minus infinity in a softmax, and guidance can subtract it from itself.
+            if self._withheld is None or self._withheld.device != logits.device:
+                self._withheld = torch.tensor(self.withheld_token_ids, device=logits.device)
+            logits.index_fill_(-1, self._withheld, torch.finfo(logits.dtype).min)
+        return DenoiserOutput(logits, past_key_values, attentions)
 
     def _rows(self, hidden: Tensor, keep: int | Tensor | None, aligned: bool) -> Tensor:
         shift = self.shift if aligned else 0
+        if isinstance(keep, Tensor) and keep.dim() == 2:
+            sequence, row = keep.to(hidden.device)
+            return hidden[sequence, (row - shift).clamp(min=0)].unsqueeze(0)
         if isinstance(keep, Tensor):
             # Row 0 of a shifted model is all there is for token 0. The last layer may lie on another device.
             return hidden.index_select(1, ((keep - shift).clamp(min=0) if shift else keep).to(hidden.device))

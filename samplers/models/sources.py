@@ -17,8 +17,8 @@ SMALL_FILES = (
     "chat_template*",
     "additional_chat_templates/*",
 )
-
-
+#: The name of the model that ships with the project.
+REFERENCE = "reference"
 _INDEX = "model.safetensors.index.json"
 
 
@@ -92,6 +92,8 @@ class Source:
 def find(name_or_path: str | Path, revision: str | None = None) -> Source:
     """The files of a model; those of a repository are pinned to the commit that `revision` stands for now.
 
+    A directory goes before `reference`, the model that ships with the project.
+
     Raises:
         ValueError: there is no such directory or repository, or the Hub cannot be reached.
     """
@@ -105,26 +107,66 @@ def find(name_or_path: str | Path, revision: str | None = None) -> Source:
         raise ValueError(f"{name!r} is a file; a model is a directory or the name of a repository on the Hub")
     if name.startswith((".", "~", "/")) or name.count("/") > 1:
         raise ValueError(f"there is no directory {name!r}")
+    shipped = _shipped() if name == REFERENCE else None
+    if shipped is not None:
+        return Source(name, shipped)
     if "/" not in name:
         raise ValueError(f"there is no model {name!r}: no directory of this name, and the Hub's are called OWNER/NAME")
     directory = _snapshot(name, revision, SMALL_FILES)
     return Source(name, directory, directory.name)
 
 
+def _shipped() -> Path | None:
+    """The reference model: beside this package in a checkout, with the dataset's where a wheel was installed."""
+    root = Path(__file__).resolve().parents[2]
+    places = (root / "hub_dataset" / "shipped" / "hub_model", root / "hub_model")
+    return next((place for place in places if (place / "config.json").is_file()), None)
+
+
 def _snapshot(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
     """The cached files of a repository at a commit, whose name is that of the directory."""
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub import errors as hub
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    where = f"on {constants.ENDPOINT}"
+    # The base class of all that the HTTP library raises, which is another library in other versions, and OSError.
+    transport_errors: Any = HfHubHTTPError.__bases__
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
-    except hub.GatedRepoError:
-        message = f"{name!r} {where} is gated: accept its terms there, and log in with `hf auth login`"
-    except hub.RevisionNotFoundError:
-        message = f"{name!r} {where} has no revision {revision!r}"
-    except (hub.RepositoryNotFoundError, hub.HFValidationError):
-        message = f"there is no model {name!r}: no directory of this name, and no repository {where} open to this user"
-    except (hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled, ConnectionError):
-        message = f"{name!r} is neither a directory nor in the Hub's cache, and {constants.ENDPOINT} cannot be reached"
+    except (HFValidationError, *transport_errors) as error:
+        # An answer of the Hub's that the cache cannot make up for comes as the cause of a missing entry.
+        answered = error if not isinstance(error.__cause__, HfHubHTTPError) else error.__cause__
+        message = _refusal(answered, name, revision)
     raise ValueError(message)
+
+
+def _refusal(error: BaseException, name: str, revision: str | None) -> str:
+    """An error of the Hub's client in one line; never in its own words, which may quote a token."""
+    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import errors as hub
+
+    where = f"{name!r} on {constants.ENDPOINT}"
+    match error:
+        case hub.GatedRepoError():
+            return f"{where} is gated: accept its terms there, and log in with `hf auth login`"
+        case hub.RevisionNotFoundError():
+            return f"{where} has no revision {revision!r}"
+        case hub.RepositoryNotFoundError() | hub.HFValidationError():
+            return (
+                f"there is no model {name!r}: no directory of this name, and no repository on {constants.ENDPOINT} "
+                "open to this user"
+            )
+        case hub.HfHubHTTPError():
+            status = error.response.status_code
+            if status == 401:
+                return f"{constants.ENDPOINT} does not accept the token (401): log in again with `hf auth login`"
+            reason = " ".join((error.server_message or error.response.reason_phrase or "no reason given").split())
+            return f"{where} cannot be read ({status}): {reason}"
+        case hub.LocalEntryNotFoundError() | ConnectionError() | TimeoutError():
+            begun = isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str)
+            cached = "only in part in" if begun else "neither a directory nor in"
+            return f"{name!r} is {cached} the Hub's cache, and {constants.ENDPOINT} cannot be reached"
+        case OSError(strerror=str(reason)):
+            return f"{name!r} cannot be written into the Hub's cache, {constants.HF_HUB_CACHE}: {reason}"
+        case _:
+            kind = type(error).__name__
+            return f"{where} could not be downloaded ({kind}); call again to go on where the download stopped"

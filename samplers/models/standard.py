@@ -32,16 +32,22 @@ EXPERTS: dict[str, str | Rows | Expert] = {
 }
 #: Keys of Qwen's configs that say something only where `use_sliding_window` is true, which is refused.
 WINDOW_KEYS = ("sliding_window", "max_window_layers")
+#: Names of Qwen3-MoE, a layer of which has experts or an MLP.
+ROUTER: dict[str, str | Rows | Expert] = {"model.layers.{i}.mlp.gate.weight": "model.layers.{i}.mlp.gate.weight"}
 #: Qwen2's and Qwen3's names; a row whose parameter a network does not have (a bias, a norm) does not count.
 QWEN = EMBEDDING | ATTENTION | NORMS | DENSE | OUTPUT
+QWEN_MOE = EMBEDDING | ATTENTION | NORMS | ROUTER | DENSE | EXPERTS | OUTPUT
 
 
-def decoder_config(config: CheckpointConfig, *, partial_rotary: bool = False) -> dict[str, Any]:
+def decoder_config(
+    config: CheckpointConfig, *, partial_rotary: bool = False, rope_keys: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """The keys that all of transformers' decoders share but the widths of MLPs, named as transformers does.
 
     Args:
         config: of the checkpoint.
         partial_rotary: whether the blocks can turn a part of each head alone.
+        rope_keys: as `more` of `CheckpointConfig.rope_parameters`.
 
     Raises:
         ValueError: a key is missing, or asks for what the blocks cannot express.
@@ -60,7 +66,7 @@ def decoder_config(config: CheckpointConfig, *, partial_rotary: bool = False) ->
         "num_key_value_heads": config.count("num_key_value_heads", heads),
         "max_position_embeddings": config.count("max_position_embeddings", 32768),
         "rms_norm_eps": config.number("rms_norm_eps"),
-        "rope_parameters": config.rope_parameters(partial=partial_rotary),
+        "rope_parameters": config.rope_parameters(partial=partial_rotary, more=rope_keys),
         "tie_word_embeddings": False,
         "attention_dropout": 0.0,
     }
@@ -70,6 +76,37 @@ def dense_config(config: CheckpointConfig, *, partial_rotary: bool = False) -> d
     """As `decoder_config`, with the width of the MLPs."""
     return decoder_config(config, partial_rotary=partial_rotary) | {
         "intermediate_size": config.count("intermediate_size")
+    }
+
+
+def wide_config(config: CheckpointConfig) -> dict[str, Any]:
+    """As `dense_config`, of blocks whose heads need not add up to the width and whose projections may have biases."""
+    return dense_config(config) | {
+        "head_dim": head_size(config),
+        "attention_bias": config.flag("attention_bias", False),
+    }
+
+
+def experts_config(config: CheckpointConfig) -> dict[str, Any]:
+    """The keys of Qwen3-MoE's configs, as its blocks take them.
+
+    Raises:
+        ValueError: as `decoder_config`.
+    """
+    experts = config.count("num_experts")
+    layers = config.get("mlp_only_layers", [])
+    if not isinstance(layers, list):
+        raise config.refusal("mlp_only_layers", "a list of layers")
+    config.require("norm_topk_prob")
+    return dense_config(config) | {
+        "head_dim": config.count("head_dim"),
+        "attention_bias": config.flag("attention_bias", False),
+        "moe_intermediate_size": config.count("moe_intermediate_size"),
+        "num_experts": experts,
+        "num_experts_per_tok": config.at_most("num_experts_per_tok", experts),
+        "norm_topk_prob": config.flag("norm_topk_prob", True),
+        "decoder_sparse_step": config.count("decoder_sparse_step", 1),
+        "mlp_only_layers": layers,
     }
 
 

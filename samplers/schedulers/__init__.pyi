@@ -15,6 +15,7 @@ from .scheduling_utils import UnmaskingSchedulerOutput as UnmaskingSchedulerOutp
 from .scheduling_quota import QuotaScheduler as QuotaScheduler
 from .proposals import RecordedProposal as RecordedProposal
 from .views import ModelView as ModelView
+from .views import Annealing as Annealing
 from .views import Wants as Wants
 
 # The nine of the published protocol (arXiv 2510.04767).
@@ -42,3 +43,12 @@ from .scheduling_wino import WINOScheduler as WINOScheduler
 from .scheduling_credit import CreditScheduler as CreditScheduler
 from .scheduling_prophet import ProphetScheduler as ProphetScheduler
 from .scheduling_ascending import AscendingScheduler as AscendingScheduler
+from .scheduling_verified import VerifiedScheduler as VerifiedScheduler
+from .scheduling_frechet import FrechetScheduler as FrechetScheduler
+from .scheduling_local_leap import LocalLeapScheduler as LocalLeapScheduler
+from .scheduling_lopa import LoPAScheduler as LoPAScheduler
+from .scheduling_dapd import DAPDScheduler as DAPDScheduler
+from .scheduling_dawn import DAWNScheduler as DAWNScheduler
+
+# No method of the list: it is a model's own, and may end a step with nothing committed.
+from .renoising import RenoisingScheduler as RenoisingScheduler

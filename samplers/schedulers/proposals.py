@@ -18,8 +18,10 @@ Measure = Callable[[slice, Tensor, Tensor], Tensor]
 #: Logits that are worked on at a time, by device: what stays in a processor's cache, or fills an accelerator.
 _CHUNK = {"cpu": 2**20}
 _LARGE_CHUNK = 2**27
+#: Logits of a row from which on it is copied by itself.
+_LARGE_ROW = 2**12
 #: The fields of a record in the order in which they are worked out: the entropy uses up the logits.
-_RECORDED = ("tokens", "confidence", "margin", "logit_gap", "negative_entropy")
+RECORDED = ("tokens", "confidence", "margin", "logit_gap", "negative_entropy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,11 @@ class Proposal:
         score_proposal: bool = False,
         noise: Tensor | None = None,
         adjust: Adjust | None = None,
+        states: Tensor | None = None,
     ) -> None:
         self._logits: Tensor | None = logits.detach()
+        #: The batch: which of the logits each row's are; None where they are as many as the rows.
+        self._states = states
         self._mask_token_id = mask_token_id
         #: Number of logits per position, the mask token's included where it is one of them.
         self.vocab_size: int = logits.shape[-1]
@@ -74,13 +79,13 @@ class Proposal:
         """The proposal that was recorded; asked for more than the record holds, it raises a `ValueError`."""
         proposal = cls(record.confidence.unsqueeze(-1), mask_token_id)
         proposal._logits, proposal.vocab_size = None, record.vocab_size
-        proposal._found = {name: getattr(record, name) for name in _RECORDED}
+        proposal._found = {name: getattr(record, name) for name in RECORDED}
         return proposal
 
     def record(self) -> RecordedProposal:
         """All that a `RecordedProposal` holds, from one pass over the logits."""
-        chunks = [{name: chunk[name] for name in _RECORDED} for chunk in self._chunks()]
-        found = {name: torch.cat([chunk[name] for chunk in chunks], dim=1) for name in _RECORDED}
+        chunks = [{name: chunk[name] for name in RECORDED} for chunk in self._chunks()]
+        found = {name: torch.cat([chunk[name] for chunk in chunks], dim=1) for name in RECORDED}
         return RecordedProposal(**found, vocab_size=self.vocab_size)
 
     @property
@@ -92,6 +97,14 @@ class Proposal:
     def confidence(self) -> Tensor:
         """(batch, window), float32 or float64: probability of the proposed token."""
         return self._find("confidence")
+
+    def override(self, where: Tensor, tokens: Tensor, confidence: Tensor) -> None:
+        """Propose these tokens (batch, window), with this confidence, where `where`, bool (batch, window), says so."""
+        found = {
+            "tokens": torch.where(where, tokens, self.tokens),
+            "confidence": torch.where(where, confidence.to(self.confidence.dtype), self.confidence),
+        }
+        self._found |= found
 
     def margin(self) -> Tensor:
         """Probability of the likeliest token minus that of the runner-up, (batch, window); 1 with one token alone."""
@@ -163,13 +176,26 @@ class Proposal:
     def _chunks(self) -> Iterator[_Chunk]:
         if self._logits is None:
             raise ValueError("a recorded proposal holds no logits, which this method reads")
-        batch, window, vocab_size = self._logits.shape
+        _, window, vocab_size = self._logits.shape
+        batch = len(self._logits if self._states is None else self._states)
         most = _CHUNK.get(self._logits.device.type, _LARGE_CHUNK)
         length = max(most // max(batch * vocab_size, 1), 1)
-        workspace = _Workspace(self._logits, min(length, window))
+        workspace = _Workspace(self._logits, batch, min(length, window))
         for start in range(0, window, length):
-            where = slice(start, min(start + length, window))
-            yield _Chunk(self, self._logits[:, where], where, workspace)
+            yield _Chunk(self, slice(start, min(start + length, window)), workspace)
+
+    def _fill(self, values: Tensor, where: slice) -> None:
+        """Copy what the model said of a range of positions to `values`, (batch, range, vocab)."""
+        assert self._logits is not None
+        given = self._logits[:, where]
+        if self._states is None:
+            values.copy_(given)
+        elif given.is_cpu and given[0].numel() >= _LARGE_ROW:
+            # Straight to where they are wanted: a copy in between would take as long as all that is done with them.
+            for row, state in enumerate(self._states.tolist()):
+                values[row] = given[state]
+        else:
+            values.copy_(given.index_select(0, self._states))
 
 
 def propose(
@@ -182,6 +208,7 @@ def propose(
     score_proposal: bool = False,
     generator: Generators = None,
     adjust: Adjust | None = None,
+    states: Tensor | None = None,
 ) -> Proposal:
     """The proposal for every position of a window.
 
@@ -197,8 +224,10 @@ def propose(
         generator: one generator for the batch, or one per row (None for a row that needs no noise).
         adjust: called with a range of positions and their logits (batch, range, vocab), a copy in float32 or better,
             which it changes in place before anything is computed from them.
+        states: (batch,), long: where `logits` are (states, window, vocab), which of them is each row's.
     """
-    noise = None if temperature == 0 else uniform(logits.shape[:2], generator, logits.device)
+    batch = len(logits if states is None else states)
+    noise = None if temperature == 0 else uniform((batch, logits.shape[1]), generator, logits.device)
     return Proposal(
         logits,
         mask_token_id,
@@ -208,6 +237,7 @@ def propose(
         score_proposal=score_proposal,
         noise=noise,
         adjust=adjust,
+        states=states,
     )
 
 
@@ -240,8 +270,8 @@ def uniform(shape: Sequence[int], generator: Generators, device: torch.device) -
 class _Workspace:
     """Memory for the logits and the probabilities of one chunk at a time, so that they stay in the cache."""
 
-    def __init__(self, logits: Tensor, length: int) -> None:
-        self._shape = (logits.shape[0], padded_length(logits.shape[-1]))
+    def __init__(self, logits: Tensor, batch: int, length: int) -> None:
+        self._shape = (batch, padded_length(logits.shape[-1]))
         dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
         most = self._shape[0] * length * self._shape[1]
         self._values = logits.new_empty(most, dtype=dtype)
@@ -264,8 +294,8 @@ class _Workspace:
 class _Chunk:
     """Some positions of a proposal: logits (batch, range, padded vocabulary) and all that follows from them."""
 
-    def __init__(self, proposal: Proposal, given: Tensor, where: slice, workspace: _Workspace) -> None:
-        self._proposal, self._given, self.where, self._workspace = proposal, given, where, workspace
+    def __init__(self, proposal: Proposal, where: slice, workspace: _Workspace) -> None:
+        self._proposal, self.where, self._workspace = proposal, where, workspace
 
     def __getitem__(self, name: str) -> Tensor:
         found: Tensor = getattr(self, name)
@@ -274,10 +304,9 @@ class _Chunk:
     @cached_property
     def model(self) -> tuple[Tensor, Tensor]:
         """Logits and probabilities of the model's own distribution, without the mask token."""
-        given = self._given
-        vocab_size, mask_token_id = given.shape[-1], self._proposal._mask_token_id
-        values = self._workspace.values(given.shape[1])
-        values[..., :vocab_size] = given
+        vocab_size, mask_token_id = self._proposal.vocab_size, self._proposal._mask_token_id
+        values = self._workspace.values(self.where.stop - self.where.start)
+        self._proposal._fill(values[..., :vocab_size], self.where)
         values[..., vocab_size:].fill_(-torch.inf)
         if self._proposal._adjust is not None:
             self._proposal._adjust(self.where, values[..., :vocab_size])
@@ -313,7 +342,7 @@ class _Chunk:
         return self.probability_of(self.tokens)
 
     def probability_of(self, tokens: Tensor) -> Tensor:
-        # A mask token may have an id behind the vocabulary.
+        # A mask token may have an id beyond the vocabulary.
         within = tokens.clamp(max=self._proposal.vocab_size - 1).unsqueeze(-1)
         return self.scored[1].gather(-1, within).squeeze(-1).masked_fill(tokens >= self._proposal.vocab_size, 0)
 

@@ -25,6 +25,8 @@ class AscendingScheduler(UnmaskingScheduler):
     """
 
     _reads = PROPOSAL_ALONE
+    _draws_noise = False
+    _ranks_by_noise = True
 
     @register_to_config
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from diffusers.configuration_utils import register_to_config
@@ -32,6 +33,7 @@ class CreditScheduler(ThresholdScheduler):
     """
 
     speed_values = ADAPTIVE_SPEEDS["threshold"]
+    _draws_noise = False
 
     @register_to_config
     def __init__(
@@ -57,9 +59,7 @@ class CreditScheduler(ThresholdScheduler):
     def _new_state(self) -> SampleState:
         return SampleState(per_token=["credit"])
 
-    def propose(
-        self, step: Step, model_output: Tensor, *, temperature: float, top_p: float | None, top_k: int | None
-    ) -> Proposal:
+    def propose(self, step: Step, model_output: Tensor, **shaping: Any) -> Proposal:
         plain = propose(model_output, mask_token_id=step.mask_token_id)
         earned = plain.confidence.pow(self.config.power).nan_to_num(0).masked_fill(~step.masked, 0)
         credit = self._state.get("credit")
@@ -73,13 +73,4 @@ class CreditScheduler(ThresholdScheduler):
         def add_credit(where: slice, values: Tensor) -> None:
             values.add_(credit[:, where].log1p(), alpha=self.config.weight)
 
-        return propose(
-            model_output,
-            mask_token_id=step.mask_token_id,
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            score_proposal=self.config.score_proposal,
-            generator=step.generator,
-            adjust=add_credit,
-        )
+        return self._proposal(step, model_output, adjust=add_credit, **shaping)

@@ -29,6 +29,7 @@ class DilatedScheduler(UnmaskingScheduler):
     """
 
     _reads = PROPOSAL_ALONE
+    _draws_noise = False
 
     @register_to_config
     def __init__(

@@ -31,6 +31,7 @@ class EBScheduler(UnmaskingScheduler):
     """
 
     _reads = PROPOSAL_ALONE
+    _draws_noise = False
 
     @register_to_config
     def __init__(

@@ -30,6 +30,8 @@ class EditingScheduler(QuotaThresholdScheduler):
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
 
+    _draws_noise = False
+
     @register_to_config
     def __init__(
         self,

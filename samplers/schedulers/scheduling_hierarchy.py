@@ -7,7 +7,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from .scheduling_utils import Step, UnmaskingScheduler
-from .selection import ranks, surest
+from .selection import or_surest, ranks
 from .validation import check_range
 from .views import PROPOSAL_ALONE
 
@@ -26,6 +26,7 @@ class HierarchyScheduler(UnmaskingScheduler):
     """
 
     _reads = PROPOSAL_ALONE
+    _draws_noise = False
 
     @register_to_config
     def __init__(
@@ -52,4 +53,4 @@ class HierarchyScheduler(UnmaskingScheduler):
         best = unranked.scatter_reduce(1, run, rank, "amin").gather(1, run)
         best_of_run = (rank == best) & (scores > self.config.low_threshold)
         chosen: Tensor = masked & (best_of_run | (scores > self.config.threshold))
-        return chosen | (surest(scores, masked, 1) & ~chosen.any(dim=1, keepdim=True))
+        return or_surest(chosen, scores, masked)

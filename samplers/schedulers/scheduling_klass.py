@@ -11,7 +11,7 @@ from torch import Tensor
 from .proposals import Proposal
 from .scheduling_quota import QuotaScheduler
 from .scheduling_utils import Step
-from .selection import surest
+from .selection import or_surest
 from .state import SampleState
 from .validation import check_count, check_range
 
@@ -33,6 +33,8 @@ class KLASSScheduler(QuotaScheduler):
         k, num_inference_steps, schedule, eps: the quota where no token is ready; see `QuotaScheduler`.
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
+
+    _draws_noise = False
 
     @register_to_config
     def __init__(
@@ -70,7 +72,7 @@ class KLASSScheduler(QuotaScheduler):
             step.masked & (scores > self.config.threshold) & (self._state["stable_steps"] >= self.config.history)
         )
         quota = self.quota(step.masked.sum(dim=1)).clamp(min=1)
-        return ready | (surest(scores, step.masked, quota) & ~ready.any(dim=1, keepdim=True))
+        return or_surest(ready, scores, step.masked, quota)
 
     def _divergence(self, step: Step, proposal: Proposal) -> Tensor:
         """KL divergence from the last step's distributions to the present ones, (batch, window), which it remembers."""

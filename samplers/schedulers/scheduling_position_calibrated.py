@@ -40,6 +40,7 @@ class PositionCalibratedScheduler(QuotaScheduler):
     """
 
     _reads = PROPOSAL_ALONE
+    _draws_noise = False
 
     @register_to_config
     def __init__(
@@ -69,7 +70,7 @@ class PositionCalibratedScheduler(QuotaScheduler):
             calibrated = confidence * math.log(max(proposal.vocab_size, 2))
         else:
             self._surprise = self._surprise.to(tokens.device)
-            # The last entry stands for every token behind the end of the list.
+            # The last entry stands for every token beyond the end of the list.
             calibrated = confidence * self._surprise[tokens.clamp(max=len(self._surprise) - 1)]
         positions = torch.arange(tokens.shape[1], device=tokens.device, dtype=confidence.dtype)
         return calibrated.clamp(max=self.config.clip) * torch.exp(-self.config.position_decay * positions)

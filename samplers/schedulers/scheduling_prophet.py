@@ -33,6 +33,7 @@ class ProphetScheduler(QuotaScheduler):
     """
 
     _reads = PROPOSAL_ALONE
+    _draws_noise = False
 
     @register_to_config
     def __init__(

@@ -32,6 +32,8 @@ class QuotaScheduler(UnmaskingScheduler):
     """
 
     _reads = PROPOSAL_ALONE
+    _draws_noise = False
+    _ranks_by_noise = True
 
     @register_to_config
     def __init__(

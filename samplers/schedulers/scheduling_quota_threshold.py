@@ -25,6 +25,7 @@ class QuotaThresholdScheduler(QuotaScheduler):
     """
 
     _reads = PROPOSAL_ALONE
+    _draws_noise = False
 
     @register_to_config
     def __init__(

@@ -34,6 +34,7 @@ class RCRScheduler(QuotaScheduler):
     """
 
     _reads = PROPOSAL_ALONE
+    _draws_noise = False
 
     @register_to_config
     def __init__(

@@ -31,6 +31,8 @@ class SaberScheduler(UnmaskingScheduler):
         temperature, top_p, top_k, score_proposal: see `UnmaskingScheduler`.
     """
 
+    _draws_noise = False
+
     @register_to_config
     def __init__(
         self,

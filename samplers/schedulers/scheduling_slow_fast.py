@@ -35,6 +35,7 @@ class SlowFastScheduler(UnmaskingScheduler):
     """
 
     _reads = PROPOSAL_ALONE
+    _draws_noise = False
 
     @register_to_config
     def __init__(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .scheduling_utils import Step, UnmaskingScheduler
 from .scores import SCORES
-from .selection import surest
+from .selection import or_surest
 from .speeds import ADAPTIVE_SPEEDS
 from .validation import check_choice, check_flag, check_range
 from .views import PROPOSAL_ALONE
@@ -33,6 +33,7 @@ class ThresholdScheduler(UnmaskingScheduler):
     speed_values = (*ADAPTIVE_SPEEDS["threshold"], 1.0)
 
     _reads = PROPOSAL_ALONE
+    _draws_noise = False
 
     @register_to_config
     def __init__(
@@ -57,4 +58,4 @@ class ThresholdScheduler(UnmaskingScheduler):
         # Scores grow with sureness, so a bound on the entropy from above is one on its negative from below.
         bound = -threshold if self.score_name == "entropy" else threshold
         enough = step.masked & ((scores > bound) if self.config.strict else (scores >= bound))
-        return enough | (surest(scores, step.masked, 1) & ~enough.any(dim=1, keepdim=True))
+        return or_surest(enough, scores, step.masked)

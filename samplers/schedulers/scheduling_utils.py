@@ -1,108 +1,37 @@
-"""The base class of all unmasking schedulers, and what a step returns."""
+"""The base class of all unmasking schedulers."""
 
 from __future__ import annotations
 
-import builtins
-import math
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.schedulers.scheduling_utils import SchedulerMixin
-from diffusers.utils.outputs import BaseOutput
+from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from .discounts import DiscountedProposal
+from .noise import DiffusionGemmaPipelineMixin
 from .pipelines import DEFAULT_BLOCK_LENGTH, LLaDA2PipelineMixin
 from .proposals import Generators, Proposal, propose
+from .saving import SavingMixin
 from .scores import score
 from .speeds import fill_in_speed
 from .state import SampleState
-from .validation import check_choice, check_count, check_flag, check_range
+from .step import Step, UnmaskingSchedulerOutput
+from .validation import check_choice, check_count, check_flag, check_proposal, check_shape
 from .views import JUST_LOGITS, ModelView, Wants
+
+__all__ = ["Step", "UnmaskingScheduler", "UnmaskingSchedulerOutput"]
 
 #: The methods of a class that read what the model said.
 DECISIONS = ("step", "propose", "score", "select", "revise", "replace")
+#: Those that say how many tokens a quota is.
+COUNTS = ("quota", "schedule_index")
 SAMPLING_METHODS = ("auto", "greedy", "multinomial")
 
 
-@dataclass
-class UnmaskingSchedulerOutput(BaseOutput):
-    """What one step of a scheduler returns.
-
-    Attributes:
-        prev_sample: (batch, window), long: the sample after this step.
-        transfer_index: bool (batch, window): positions committed in this step.
-        remask_index: bool (batch, window): positions that this step turned back into masks.
-        replace_index: bool (batch, window): positions whose token this step replaced by the proposed one.
-        editing_transfer_index: both of these, under the name by which diffusers' `LLaDA2Pipeline` applies them.
-        sampled_tokens: (batch, window), long: the proposed tokens, at every position.
-        sampled_probs: (batch, window): probability of each proposed token.
-        invalid: bool (batch,): rows with a masked position whose score is not finite, as NaN logits make it.
-        unsettled: bool (batch,): rows without a masked position that the method wants to look at once more; None for
-            a method that never does.
-    """
-
-    prev_sample: Tensor
-    transfer_index: Tensor
-    remask_index: Tensor
-    replace_index: Tensor
-    editing_transfer_index: Tensor
-    sampled_tokens: Tensor
-    sampled_probs: Tensor
-    invalid: Tensor
-    unsettled: Tensor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step as the decisions of a scheduler see it.
-
-    Attributes:
-        sample: (batch, window), long: the tokens before the step.
-        masked: bool (batch, window): the positions that may be committed.
-        fresh: bool (batch,): rows seen for the first time, of which nothing is remembered.
-        mask_token_id: id of the mask token.
-        generator: the noise source, for `uniform`.
-        threshold, editing_threshold: what the caller of `step` passed; None if nothing.
-        view: all that the look at the model gave; see `Wants`.
-        chosen: what `propose` returned, for the decisions after it.
-    """
-
-    sample: Tensor
-    masked: Tensor
-    fresh: Tensor
-    mask_token_id: int
-    generator: Generators
-    view: ModelView
-    threshold: float | None = None
-    chosen: Proposal | None = None
-    editing_threshold: float | None = None
-
-    @property
-    def proposal(self) -> Proposal:
-        """What `propose` returned; only the decisions after it may ask."""
-        if self.chosen is None:
-            raise AttributeError("nothing is proposed yet")
-        return self.chosen
-
-    def called(self, name: str, own: float | None) -> float:
-        """A scheduler's own "threshold" or "editing_threshold"; if that is None, the one passed to `step`.
-
-        Raises:
-            ValueError: neither is given.
-        """
-        called: float | None = getattr(self, name)
-        threshold = own if own is not None else called
-        if threshold is None:
-            raise ValueError(f"{name}=None: give a number to the constructor or to step()")
-        return threshold
-
-
-class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # type: ignore[misc]
+class UnmaskingScheduler(LLaDA2PipelineMixin, DiffusionGemmaPipelineMixin, SavingMixin):  # type: ignore[misc]
     """Decides which masked tokens of a window to commit at each step, and which committed ones to mask again.
 
     A scheduler never calls the model, never shifts logits and knows nothing of prompts. One step takes four decisions,
@@ -140,6 +69,12 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
     #: What the decisions read of the model while the method is greedy. A class that replaces a decision of its parent
     #: reads the logits unless it says otherwise.
     _reads: Wants = JUST_LOGITS
+    #: Whether noise decides nothing but which of the masked positions come first, and how many do does not depend on
+    #: it. As with `_reads`, a class that replaces a decision says so itself.
+    _ranks_by_noise = False
+    #: Whether a decision draws noise while the method is greedy and its score is not `random`. A class that replaces a
+    #: decision of its parent is taken to, unless it says otherwise.
+    _draws_noise = False
     #: What holds where neither the constructor nor the call of `step` says anything.
     _default_temperature = 0.0
     _default_top_p: float | None = None
@@ -154,21 +89,13 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         fill_in_speed(cls, cls.__base__)
-        home = sys.modules.get(cls.__module__)
-        if home is not None and home is not builtins:
-            # A pipeline is loaded only if diffusers finds this name in the module that a component's class comes from.
-            vars(home).setdefault("SchedulerMixin", SchedulerMixin)
         if "_reads" not in vars(cls) and any(name in vars(cls) for name in DECISIONS):
             cls._reads = replace(cls._reads, logits=True)
+        if "_ranks_by_noise" not in vars(cls) and any(name in vars(cls) for name in (*DECISIONS, *COUNTS)):
+            cls._ranks_by_noise = False
+        if "_draws_noise" not in vars(cls) and any(name in vars(cls) for name in DECISIONS):
+            cls._draws_noise = True
         cls.revises = cls.revise is not UnmaskingScheduler.revise or cls.replace is not UnmaskingScheduler.replace
-
-    def __new__(cls, *_: Any, **__: Any) -> Self:
-        scheduler = super().__new__(cls)
-        if cls.__module__.startswith(f"{__package__}."):
-            # A pipeline is saved with its components' modules, and loaded only if they are imported already. Ours are
-            # imported when they are asked for, so it names the package, which asks.
-            scheduler.__module__ = str(__package__).partition(".")[0]
-        return scheduler
 
     @register_to_config
     def __init__(
@@ -183,7 +110,7 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
 
     def _configure(self) -> None:
         """Validate the shared arguments, which `config` holds; a constructor calls it, or its parent's, at its end."""
-        _check_proposal(self.config.temperature, self.config.top_p, self.config.top_k)
+        check_proposal(self.config.temperature, self.config.top_p, self.config.top_k)
         check_flag("score_proposal", self.config.score_proposal)
         self._state = self._new_state()
         self._state.add(self._counters())
@@ -196,8 +123,24 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
     @property
     def wants(self) -> Wants:
         """What each look at the model has to give; a subclass may set it as a plain attribute of the class."""
-        draws = _first(self.config.temperature, None, self._default_temperature) > 0
+        draws = _first_given(self.config.temperature, None, self._default_temperature) > 0
         return replace(self._reads, logits=True) if draws or self.config.score_proposal else self._reads
+
+    @property
+    def draws_an_order(self) -> bool:
+        """Whether all that its noise decides is the order in which masked positions are committed, each of them once.
+
+        Then drawing that order anew for what is left at every step, and keeping the one drawn first for the whole
+        block, are the same in distribution: a uniform order of what is left does not depend on what came before.
+        """
+        greedy = _first_given(self.config.temperature, None, self._default_temperature) == 0
+        return self._ranks_by_noise and greedy and self.score_name == "random"
+
+    @property
+    def draws_noise(self) -> bool:
+        """Whether the generator that `step` is given may have a part in what is decided."""
+        greedy = _first_given(self.config.temperature, None, self._default_temperature) == 0
+        return self._draws_noise or not greedy or self.score_name == "random"
 
     def set_timesteps(
         self,
@@ -222,7 +165,7 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
         steps = block_length if self.num_inference_steps is None else self.num_inference_steps
         self.timesteps = torch.arange(steps + self._extra_steps - 1, -1, -1, device=device)
         self._state.reset()
-        self._last_step = None
+        self._last_step, self._asked_steps, self._canvas = None, num_inference_steps, None
 
     def start_block(self) -> None:
         """Tell the scheduler that the next sample is a new block (with `scope` "sequence": the old window, grown)."""
@@ -238,7 +181,7 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
         timestep: int | Tensor,
         sample: Tensor,
         *,
-        mask_token_id: int,
+        mask_token_id: int | None,
         generator: Generators = None,
         temperature: float | None = None,
         top_p: float | None = None,
@@ -259,7 +202,8 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
                 may hold more than logits, or a recorded proposal in their place.
             timestep: entry of `timesteps`. The methods here count steps by the samples they see and do not read it.
             sample: (batch, window), long; editable positions hold `mask_token_id`.
-            mask_token_id: id of the mask token; it is never proposed.
+            mask_token_id: id of the mask token; it is never proposed. None, as diffusers' `DiffusionGemmaPipeline` has
+                it, means that open positions hold random tokens; see `samplers.schedulers.noise`.
             generator: noise source for the batch, or a list with one per row (None for a row that is finished).
             temperature, top_p, top_k, threshold, editing_threshold: used where the constructor left its own at None.
             sampling_method: "greedy" proposes the likeliest token whatever the temperature; "auto" and "multinomial"
@@ -278,11 +222,15 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
         Raises:
             ValueError: shapes do not fit together, or an argument lies outside its range.
         """
-        _check_proposal(temperature, top_p, top_k)
+        if mask_token_id is None:
+            shaping = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "sampling_method": sampling_method}
+            limits = {"threshold": threshold, "editing_threshold": editing_threshold, "generator": generator}
+            return self._step_of_noise(model_output, timestep, sample, return_dict=return_dict, **shaping, **limits)
+        check_proposal(temperature, top_p, top_k)
         check_choice("sampling_method", sampling_method, SAMPLING_METHODS)
         view = model_output if isinstance(model_output, ModelView) else ModelView(model_output, shadow_output)
-        _check_shape("model_output", view.logits, sample)
-        _check_shape("shadow_output", view.shadow_logits, sample)
+        check_shape("model_output", view.logits, sample)
+        check_shape("shadow_output", view.shadow_logits, sample)
         masked = sample == mask_token_id
         if prompt_mask is not None:
             masked = masked & ~prompt_mask
@@ -298,27 +246,32 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
             threshold,
             editing_threshold=editing_threshold,
         )
-        heat = (
-            0.0
-            if sampling_method == "greedy"
-            else _first(self.config.temperature, temperature, self._default_temperature)
-        )
+        temperature = _first_given(self.config.temperature, temperature, self._default_temperature)
+        if sampling_method == "greedy":
+            temperature = 0.0
         if view.logits is not None:
             proposal = self.propose(
                 step,
                 view.logits,
-                temperature=heat,
-                top_p=_first(self.config.top_p, top_p, self._default_top_p),
-                top_k=_first(self.config.top_k, top_k, None),
+                temperature=temperature,
+                top_p=_first_given(self.config.top_p, top_p, self._default_top_p),
+                top_k=_first_given(self.config.top_k, top_k, None),
             )
-        elif view.proposal is not None and heat == 0 and not self.wants.logits:
+        elif view.proposal is not None and temperature == 0 and not self.wants.logits:
             proposal = Proposal.replayed(view.proposal, mask_token_id)
         else:
-            raise ValueError(f"{type(self).__name__} at temperature {heat} reads the logits; the view has none")
+            raise ValueError(f"{type(self).__name__} at temperature {temperature} reads the logits; the view has none")
         chosen = DiscountedProposal(proposal, token_discounts) if token_discounts else proposal
         step = replace(step, chosen=chosen)
         scores = self.score(step, chosen)
-        transfer_index = self.select(step, scores) & masked
+        selected = self.select(step, scores)
+        if not isinstance(selected, Tensor) or selected.dtype != torch.bool or selected.shape != masked.shape:
+            has = f"{selected.dtype} {tuple(selected.shape)}" if isinstance(selected, Tensor) else repr(selected)
+            raise ValueError(
+                f"{type(self).__name__}.select returned {has}; it should be a bool tensor {tuple(masked.shape)}, "
+                "True where a token is committed"
+            )
+        transfer_index = selected & masked
         committed = torch.where(transfer_index, proposal.tokens, sample)
         remask_index = self.revise(step, chosen, committed, transfer_index)
         replace_index = self.replace(step, chosen, committed, transfer_index) & ~masked
@@ -353,14 +306,16 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
         self, step: Step, model_output: Tensor, *, temperature: float, top_p: float | None, top_k: int | None
     ) -> Proposal:
         """The token that every position would take."""
+        return self._proposal(step, model_output, temperature=temperature, top_p=top_p, top_k=top_k)
+
+    def _proposal(self, step: Step, model_output: Tensor, **options: Any) -> Proposal:
+        """What `propose` returns by default; `options` may hold whatever `proposals.propose` takes."""
         return propose(
             model_output,
             mask_token_id=step.mask_token_id,
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
             score_proposal=self.config.score_proposal,
             generator=step.generator,
+            **options,
         )
 
     def score(self, step: Step, proposal: Proposal) -> Tensor:
@@ -402,44 +357,7 @@ class UnmaskingScheduler(LLaDA2PipelineMixin, SchedulerMixin, ConfigMixin):  # t
         """Steps that a block takes, where the method fixes them beforehand; None where they depend on the logits."""
         return None
 
-    # -- configuration -----------------------------------------------------------------------------------------------
 
-    @classmethod
-    def from_config(cls, config: Any = None, return_unused_kwargs: bool = False, **kwargs: Any) -> Any:
-        """Build a scheduler from another's config; keyword arguments win over what the config says.
-
-        `k` and `num_inference_steps` are two ways to say the same thing: naming one sets the other of the config aside.
-        """
-        for name, other in (("k", "num_inference_steps"), ("num_inference_steps", "k")):
-            if kwargs.get(name) is not None and kwargs.get(other) is None and isinstance(config, dict):
-                config = {key: value for key, value in config.items() if key != other}
-        return super().from_config(config, return_unused_kwargs, **kwargs)
-
-    @classmethod
-    def _get_compatibles(cls) -> list[type[Self]]:
-        # diffusers looks for these names in its own package only. Its own scheduler of this kind takes our configs.
-        from diffusers.schedulers.scheduling_block_refinement import BlockRefinementScheduler
-
-        from . import built_in_scheduler_names, scheduler_class
-
-        classes: list[Any] = [scheduler_class(name) for name in built_in_scheduler_names()]
-        return [*([] if cls in classes else [cls]), *classes, BlockRefinementScheduler]
-
-
-def _check_shape(name: str, logits: Tensor | None, sample: Tensor) -> None:
-    if logits is not None and (logits.dim() != 3 or logits.shape[:2] != sample.shape):
-        raise ValueError(
-            f"{name} has shape {tuple(logits.shape)} and sample {tuple(sample.shape)}; "
-            "they should be (batch, window, vocab) and (batch, window)"
-        )
-
-
-def _check_proposal(temperature: float | None, top_p: float | None, top_k: int | None) -> None:
-    check_range("temperature", temperature, 0, math.inf, "a finite number of at least 0", upper_open=True)
-    check_range("top_p", top_p, 0, 1, "in (0, 1]", lower_open=True)
-    check_count("top_k", top_k)
-
-
-def _first(own: Any, called: Any, default: Any) -> Any:
+def _first_given(own: Any, called: Any, default: Any) -> Any:
     """The constructor's value if it was given one, else the call's, else the default."""
     return own if own is not None else called if called is not None else default

@@ -38,6 +38,7 @@ class WINOScheduler(UnmaskingScheduler):
     """
 
     wants = Wants(shadow_logits=True)
+    _draws_noise = False
 
     @register_to_config
     def __init__(

@@ -16,8 +16,8 @@ def ranks(scores: Tensor, eligible: Tensor) -> Tensor:
     # The clamp lifts an eligible score of -inf above those that are not eligible.
     bounded = scores.clamp(min=torch.finfo(scores.dtype).min).masked_fill(~eligible, -torch.inf)
     order = bounded.argsort(dim=1, descending=True, stable=True)
-    places = torch.arange(scores.shape[1], device=scores.device).expand(order.shape)
-    return torch.empty_like(order).scatter_(1, order, places)
+    positions = torch.arange(scores.shape[1], device=scores.device).expand(order.shape)
+    return torch.empty_like(order).scatter_(1, order, positions)
 
 
 def surest(scores: Tensor, eligible: Tensor, count: Tensor | int) -> Tensor:
@@ -30,6 +30,11 @@ def surest(scores: Tensor, eligible: Tensor, count: Tensor | int) -> Tensor:
     """
     limit = count.unsqueeze(1) if isinstance(count, Tensor) else count
     return (ranks(scores, eligible) < limit) & eligible
+
+
+def or_surest(chosen: Tensor, scores: Tensor, eligible: Tensor, count: Tensor | int = 1) -> Tensor:
+    """`chosen`, bool (batch, window), and in rows where that is nothing what `surest` gives."""
+    return chosen | (surest(scores, eligible, count) & ~chosen.any(dim=1, keepdim=True))
 
 
 def even_quota(masked: Tensor, steps_left: Tensor) -> Tensor:

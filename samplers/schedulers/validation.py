@@ -1,6 +1,12 @@
-"""Checks of constructor arguments: one clear line that names the value and what would have been right."""
+"""Checks of arguments: one clear line that names the value and what would have been right."""
 
 from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def check_count(name: str, value: int | None, *, optional: bool = True, least: int = 1) -> None:
@@ -50,3 +56,19 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise ValueError unless `value` is one of `choices`."""
     if value not in choices:
         raise ValueError(f"{name}={value!r} should be one of {', '.join(choices)}")
+
+
+def check_proposal(temperature: float | None, top_p: float | None, top_k: int | None) -> None:
+    """Raise ValueError unless tokens can be drawn with these; None is always right."""
+    check_range("temperature", temperature, 0, math.inf, "a finite number of at least 0", upper_open=True)
+    check_range("top_p", top_p, 0, 1, "in (0, 1]", lower_open=True)
+    check_count("top_k", top_k)
+
+
+def check_shape(name: str, logits: Tensor | None, sample: Tensor) -> None:
+    """Raise ValueError unless `logits` are (batch, window, vocab) for a `sample` of (batch, window), or None."""
+    if logits is not None and (logits.dim() != 3 or logits.shape[:2] != sample.shape):
+        raise ValueError(
+            f"{name} has shape {tuple(logits.shape)} and sample {tuple(sample.shape)}; "
+            "they should be (batch, window, vocab) and (batch, window)"
+        )

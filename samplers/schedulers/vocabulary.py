@@ -9,6 +9,8 @@ from torch import Tensor
 
 #: Tokens that are looked at together once it is known which of the groups matters.
 GROUP = 512
+#: And where several of the largest are looked for.
+_SMALL_GROUP = 64
 #: Bits of a probability that are looked at together, the largest number they spell, and how many units make 1.
 _DIGIT, _LARGEST_DIGIT, _WHOLE = 10, 2**10 - 1, 2.0**52
 
@@ -42,6 +44,22 @@ def two_largest(values: Tensor) -> tuple[Tensor, Tensor]:
     if within.shape[-1] == 1:
         return within[..., 0], elsewhere
     return within[..., 0], torch.maximum(within[..., 1], elsewhere)
+
+
+def several_largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` largest values and their indices, each (..., count); `values` is (..., vocab) of a padded length.
+
+    Each is in one of the `count` groups with the largest maxima. Of equals any may be missing.
+    """
+    length = values.shape[-1]
+    if length < 2 * GROUP:
+        found = values.topk(count, dim=-1)
+        return found.values, found.indices
+    groups = values.view(*values.shape[:-1], -1, _SMALL_GROUP)
+    which = groups.amax(dim=-1).topk(min(count, groups.shape[-2]), dim=-1).indices
+    within = groups.gather(-2, which.unsqueeze(-1).expand(*which.shape, _SMALL_GROUP)).flatten(-2).topk(count, dim=-1)
+    group = which.gather(-1, within.indices // _SMALL_GROUP)
+    return within.values, group * _SMALL_GROUP + within.indices % _SMALL_GROUP
 
 
 def draw(weights: Tensor, noise: Tensor) -> Tensor:
@@ -83,8 +101,8 @@ def nucleus(values: Tensor, top_p: float | None) -> Tensor:
     """Logits with -inf for all but the likeliest tokens that together reach the mass `top_p`.
 
     A token stays while the mass of the likelier ones is below `top_p` (of equals, those of a lower id are likelier), so
-    the likeliest one always does. Masses are whole multiples of 2^-52, whose
-    sums do not depend on the order in which a device adds them.
+    the likeliest one always does. Masses are whole multiples of 2^-52, whose sums do not
+    depend on the order in which a device adds them.
     """
     if top_p is None or top_p >= 1:
         return values
@@ -118,10 +136,10 @@ def _likeliest_by_digits(probabilities: Tensor, wanted: int) -> Tensor:
         digits = keys >> shift
         # At the first digit all are candidates, later those whose bits above are the ones found so far.
         candidates = masses * (digits >> _DIGIT == least)
-        # NaN has bits of its own, and no place in a histogram.
-        places = digits & _LARGEST_DIGIT if shift < first else digits.clamp(0, _LARGEST_DIGIT)
+        # NaN has bits of its own, and no bucket in a histogram.
+        buckets = digits & _LARGEST_DIGIT if shift < first else digits.clamp(0, _LARGEST_DIGIT)
         histogram = torch.zeros((*keys.shape[:-1], _LARGEST_DIGIT + 1), dtype=torch.long, device=keys.device)
-        histogram.scatter_add_(-1, places.long(), candidates)
+        histogram.scatter_add_(-1, buckets.long(), candidates)
         above = likelier + histogram.flip(-1).cumsum(dim=-1).flip(-1) - histogram
         digit = (above < wanted).long().argmax(dim=-1, keepdim=True)
         likelier, least = above.gather(-1, digit), (least << _DIGIT) | digit.to(least.dtype)
@@ -148,7 +166,7 @@ def _group(groups: Tensor, which: Tensor) -> Tensor:
 
 
 def _below(target: Tensor, total: Tensor) -> Tensor:
-    """`target`, where rounding has lifted it to `total` the number before; no token lies behind the total."""
+    """`target`, where rounding has lifted it to `total` the number before; no token lies beyond the total."""
     return torch.minimum(target, torch.nextafter(total, torch.zeros_like(total)))
 
 

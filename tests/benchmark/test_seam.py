@@ -86,13 +86,13 @@ def test_a_model_without_logits_runs_through_the_whole_command_to_a_report(table
     result = call("run", "--model", "table", "--model", "ideal", *tasks, *methods, "--samples", 4, "--output", tmp_path)
     assert result.exit_code == 0, result.output
     assert "table on waiting_line_copy: 1 answers are not in the table" in result.output
-    assert "tokens/s with up to 1 rows at a time" in result.output
+    assert "tokens/s with up to 1 row at a time" in result.output
     store = RunStore(tmp_path)
     assert store.read_settings()["models"][0] == {"name": "table", "rows": 7}
     assert store.read_settings()["devices"]["table"] == ["a table"]
     for task, scores in zip(TASKS, ([0.0, 1.0, 1.0, 1.0], [1.0] * 4), strict=True):
         for label in ("confidence(k=1)", "random(k=1)"):
-            samples = store.read_samples("table", task, label)
+            samples = store.read_samples("table", task, Method.parse(label))
             assert [sample["id"] for sample in samples] == [row["id"] for row in load_rows(task, 4)]
             assert [sample["scores"]["headline"] for sample in samples] == scores
             assert {sample["tokens_per_step"] for sample in samples} == {1.0}

@@ -23,8 +23,8 @@ def _added(passes: Passes, groups: list[Group]) -> tuple[float, torch.Tensor]:
     parameters = list(passes.model.parameters())
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.zero_()
-    hidden_tokens = sum(len(group.places) for group in groups)
-    loss = sum(passes(group, hidden_tokens).sum().item() for group in groups)
+    masked_tokens = sum(len(group.positions) for group in groups)
+    loss = sum(passes(group, masked_tokens).sum().item() for group in groups)
     return loss, torch.cat([parameter.grad.flatten().clone() for parameter in parameters])
 
 

@@ -1,4 +1,4 @@
-"""A model spread over two GPUs: the logits and answers of one GPU, and a run with `--device auto`."""
+"""Two GPUs: a model spread over both has the logits and answers of one, and so has a worker on each."""
 
 import subprocess
 import time
@@ -33,7 +33,8 @@ pytestmark = [
 
 FIRST, SECOND = ("cpu", "cpu") if REHEARSED else ("cuda:0", "cuda:1")
 RUN = ["--task", "waiting_line_shuffle", "--scheduler", "confidence:k=4", "--scheduler", "remdm:k=4"]
-RUN += ["--max-new-tokens", "32", "--allow-unanswerable", "--samples", "32"]
+# Compiled layers round otherwise.
+RUN += ["--max-new-tokens", "32", "--allow-unanswerable", "--samples", "32", "--no-compile"]
 
 
 def places(model: Any) -> set[str]:
@@ -57,7 +58,7 @@ def test_a_model_on_two_gpus_gives_what_it_gives_on_one(family: str, how: str, t
     layers = {key: value for key, value in four.items() if key in TINY_CONFIGS[family]}
     folder = write_checkpoint(tmp_path, TINY_CONFIGS[family] | layers, device=FIRST)
     one, other = (FIRST, SECOND) if how == "halves" else (SECOND, FIRST)
-    tied = family == "parallelbench"
+    tied = TINY_CONFIGS[family].get("tie_word_embeddings", False)
     halves = {"model.embed_tokens": one, "model.rotary_emb": one, "model.layers.0": one}
     halves |= {"model.layers.1": one, "model.layers.2": other, "model.layers.3": other}
     halves |= {"model.norm": other, "lm_head": one if tied else other}
@@ -81,14 +82,29 @@ def test_a_model_on_two_gpus_gives_what_it_gives_on_one(family: str, how: str, t
 
 
 def test_device_auto_runs_a_small_model_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.cli.run.show_report", lambda directory: None)
+    monkeypatch.setattr("benchmark.cli.run.show_report", lambda directory, published: None)
     folder = save_small(tmp_path / "small")
     for name, device in (("one", FIRST), ("both", "auto")):
-        arguments = ["--device", device, "--dtype", "float32", "--output", str(tmp_path / name)]
+        # Of a run in another folder nothing is taken.
+        arguments = ["--device", device, "--dtype", "float32", "--output", str(tmp_path / name / "run")]
         result = call("run", "--model", str(folder), *RUN, *arguments)
         assert result.exit_code == 0, result.output
-    note(f"two GPUs, small model, float32: {compared(tmp_path / 'one', tmp_path / 'both')[1]}")
-    assert samples(tmp_path / "one") == samples(tmp_path / "both")
+    note(f"two GPUs, small model, float32: {compared(tmp_path / 'one' / 'run', tmp_path / 'both' / 'run')[1]}")
+    assert samples(tmp_path / "one" / "run") == samples(tmp_path / "both" / "run")
+
+
+def test_a_worker_on_each_gpu_writes_the_bytes_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="workers take the package ray")
+    monkeypatch.setattr("benchmark.cli.run.show_report", lambda directory, published: None)
+    folder = save_small(tmp_path / "small")
+    workers = ["--workers", "2"] if REHEARSED else ["--gpus", "2"]
+    for name, how in (("one", ["--device", FIRST]), ("both", workers)):
+        # Of a run in another folder nothing is taken.
+        arguments = [*how, "--dtype", "float32", "--output", str(tmp_path / name / "run")]
+        result = call("run", "--model", str(folder), *RUN, *arguments)
+        assert result.exit_code == 0, result.output
+    note(f"a worker on each of two GPUs, float32: {compared(tmp_path / 'one' / 'run', tmp_path / 'both' / 'run')[1]}")
+    assert samples(tmp_path / "one" / "run") == samples(tmp_path / "both" / "run")
 
 
 @pytest.mark.skipif(

@@ -115,7 +115,7 @@ def test_small_pool_fills_test_and_leaves_what_is_left_to_train(read):
     )["my_few"]
     assert problems_of_config(task, None) == []
     assert len(build_rows(task)) == 40
-    with pytest.raises(ValueError, match=r"my_tasks.yaml: tasks.few: my_few: only \d+ rows of train can be filled"):
+    with pytest.raises(ValueError, match=r"my_tasks.yaml: tasks.few: my_few: only \d+ rows"):
         build_rows(task, "train", 100)
 
 
@@ -185,7 +185,7 @@ def test_what_is_wrong_is_named_with_file_key_and_value(read, task, message):
 
 def test_name_of_a_built_in_task_is_refused(read):
     text = GOOD.replace("my_{task}", "waiting_line_{task}")
-    with pytest.raises(ValueError, match="config_name: 'waiting_line_copy' is the name of a built-in task"):
+    with pytest.raises(ValueError, match=r"config_name: 'waiting_line_copy' .*built-in"):
         read("copy: {type: copy, items: people}", text)
 
 

@@ -1,7 +1,5 @@
-"""Tests of the public sets, with the real `datasets` client against a Hub on loopback that serves small ones."""
+"""Tests of the public datasets, with the real `datasets` client against a Hub on loopback that serves small ones."""
 
-import csv
-import io
 import json
 import os
 import subprocess
@@ -10,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from loopback_hub import Repository, loopback_hub
+from loopback_hub import loopback_hub
 from loopback_languagetool import loopback_languagetool
+from public_sets import PARAPHRASES, SAMSUM, public_sets, serve, table
 
 import hub_dataset
 from hub_dataset import task_info
@@ -19,66 +18,13 @@ from hub_dataset.hub_texts import HubTexts, _read_dialogue, _read_paraphrases
 from hub_dataset.text_files import Text
 
 ROOT = Path(hub_dataset.__file__).resolve().parent.parent
-SAMSUM, PARAPHRASES = "paraphrase_summarize_samsum", "paraphrase_summarize_chatgpt_paraphrases"
 BOTH = [SAMSUM, PARAPHRASES]
 UNREACHABLE = "http://127.0.0.1:9"
 
 
-def table(columns, rows):
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerows([columns, *rows])
-    return text.getvalue().encode()
-
-
-def samsum(prefix=""):
-    rows = []
-    for number in range(200):
-        mistake = " goed" if number % 7 == 0 else ""
-        dialogue = (
-            f"Ada: {prefix}Did you see number {number} on the way to school?\r\nBo: I did, and it was goed, too!\r\n"
-        )
-        dialogue += "Ada: How nice of it to be there for both of us today."
-        rows.append((str(number), dialogue, f"Ada and Bo have both seen{mistake} number {number}."))
-    rows += [("1001", "", "Nobody speaks."), ("1002", "Ada: Hi.", "")]
-    columns = ("id", "dialogue", "summary")
-    return {
-        "train.csv": table(columns, rows[:3]),
-        "test.csv": table(columns, rows),
-        "validation.csv": table(columns, rows[:3]),
-    }
-
-
-def paraphrases(prefix=""):
-    rows = []
-    for number in range(200):
-        mistake = " goed" if number % 5 == 0 else ""
-        answers = [
-            f"Number {number} is {word} by a person, as I saw." for word in ("carried", "brought", "borne", "goed")
-        ]
-        text = f"{prefix}I saw a person who carried{mistake} the number {number}."
-        rows.append((text, repr([text, *answers]), "sentence", "cnn_news"))
-    rows += [
-        ("Too short.", "['Brief.']", "sentence", "quora"),
-        ("The list of this one is broken.", "['a", "question", "squad_2"),
-    ]
-    return {"chatgpt_paraphrases.csv": table(("text", "paraphrases", "category", "source"), rows)}
-
-
-def serve(hub, config, files, later):
-    """Puts `files` at the revision that the config names, and other ones on the branch."""
-    source = task_info(config).source
-    repository = hub.repositories["dataset", source.repository] = Repository("dataset", source.repository, None)
-    repository.commits[source.revision] = files
-    repository.titles[source.revision] = "upload"
-    repository.commit(later, "later")
-
-
 @pytest.fixture(scope="module")
 def hub():
-    with loopback_hub({}) as running:
-        serve(running, SAMSUM, samsum(), samsum("Later! "))
-        serve(running, PARAPHRASES, paraphrases(), paraphrases("Later: "))
+    with public_sets() as running:
         yield running
 
 
@@ -166,6 +112,7 @@ def test_second_build_is_the_same_and_the_cache_does_without_the_hub(built, envi
         assert (output / path.relative_to(built)).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_check_accepts_the_public_sets_and_finds_their_grammar(environment, languagetool):
     result = run("check", *BOTH, env=environment)
     assert result.returncode == 0, result.stderr
@@ -222,6 +169,7 @@ def test_check_says_what_it_leaves_out(environment):
     assert "1 tasks are sound" in result.stdout
 
 
+@pytest.mark.slow
 def test_set_with_other_columns_or_too_few_rows_is_named(environment, languagetool, tmp_path):
     columns = ("id", "dialogue", "abstract")
     few = {"test.csv": table((*columns[:2], "summary"), [("1", "Ada: Hi." + " Ho." * 30, "Ada greets.")])}

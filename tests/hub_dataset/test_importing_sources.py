@@ -62,7 +62,7 @@ def test_names_with_an_underscore_in_front_are_no_tasks(group):
             "line/copy: {metric: list_march_score, prompt: x}",
             "metric: 'list_march_score' is not one of list_match_score",
         ),
-        ("line/copy: {metric: list_match_score}", "prompt: None is not a text"),
+        ("line/copy: {metric: list_match_score}", "prompt: None is not a string"),
         ("line/copy: {metric: list_match_score, prompt: '{context'}", "expected '}'"),
         ("line/copy: {metric: list_match_score, prompt: x, icl_example_count: one}", "icl_example_count: 'one' is not"),
     ],
@@ -100,7 +100,7 @@ def test_lines_tell_where_they_stand_and_what_is_wrong_with_them(group):
 @pytest.mark.parametrize("source", ["nothing-here", "no such/set", "a/b/c", ""])
 def test_source_that_is_neither_folder_nor_hub_set_is_refused(tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"is neither a folder nor a Hub set|holds no ParallelBench data"):
+    with pytest.raises(ValueError, match=r"is neither a folder nor a Hub dataset|holds no ParallelBench data"):
         find_tasks(source)
 
 
@@ -108,7 +108,7 @@ def test_file_in_place_of_a_folder_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").write_text("{}")
-    with pytest.raises(ValueError, match="a/b: is neither a folder nor a Hub set"):
+    with pytest.raises(ValueError, match="a/b: is neither a folder nor a Hub dataset"):
         find_tasks("a/b")
 
 
@@ -118,7 +118,7 @@ def test_folder_without_such_data_is_refused(tmp_path):
 
 
 def load_from_hub(environment, source):
-    """What a process of its own, with the real clients, finds in a Hub set: its rows, or its last line of errors."""
+    """What a process of its own, with the real clients, finds in a Hub dataset: rows, or its last line of errors."""
     code = (
         "import json, sys\nfrom hub_dataset.importing_sources import find_tasks\n"
         "try: found = {task.task.config: list(task.lines()) for task in find_tasks(sys.argv[1])}\n"

@@ -69,7 +69,7 @@ def changed(tmp_path):
 def test_both_literal_calls_work_after_install_and_give_new_rows_after_the_next(first_install, home, changed, tmp_path):
     result = first_install[1]
     assert result.returncode == 0, result.stderr
-    assert f"installed {2 * ROWS} rows, 2 tasks, and the metric" in result.stdout
+    assert f"installed {2 * ROWS} rows (test), 2 tasks, and the metric" in result.stdout
     assert "%" not in result.stderr
     assert literal_calls(home, tmp_path / "elsewhere", **OFFLINE) == [ROWS, FIRST, "waiting_line_copy", 100]
 
@@ -139,7 +139,7 @@ def test_metric_that_does_not_load_leaves_the_caches_as_they_were(tmp_path, monk
     (tmp_path / "parallelbench.py").write_text("import evaluate\n1 / 0\nclass Bench(evaluate.Metric):\n    pass\n")
     for name in ("HF_DATASETS_CACHE", "HF_MODULES_CACHE"):
         monkeypatch.setattr(datasets.config, name, tmp_path / "home" / name)
-    with pytest.raises(InstallError, match=r"evaluate cannot load the metric in .*: ZeroDivisionError"):
+    with pytest.raises(InstallError, match=r"metric .*ZeroDivisionError"):
         install([task_info(TASKS[0])], metric=tmp_path)
     left = {path.name for path in (tmp_path / "home").rglob("*")}
     assert left <= {"HF_DATASETS_CACHE", "HF_MODULES_CACHE", ".parallelbench.lock"}
@@ -163,7 +163,7 @@ def test_train_is_installed_where_it_is_asked_for_and_a_folder_of_the_name_is_wa
     arguments = ["--split", "test", "--split", "train", "--rows", "5"]
     result = changed.run("install", *arguments, env=environment(home, **OFFLINE), cwd=tmp_path / "elsewhere")
     assert result.returncode == 0, result.stderr
-    assert f"installed {2 * ROWS + 10} rows, 2 tasks" in result.stdout
+    assert f"installed {2 * ROWS + 10} rows (test, train), 2 tasks" in result.stdout
     assert result.stderr.splitlines()[-1].endswith(f"takes the folder {tmp_path / 'elsewhere' / 'parallelbench'} first")
     code = "import datasets; print({k: v.num_rows for k, v in datasets.load_dataset('parallelbench', %r).items()})"
     rows = run_python(code % TASKS[0], environment(home, **OFFLINE), tmp_path)
@@ -175,7 +175,7 @@ def test_install_of_a_split_that_no_task_has_is_refused(tmp_path, monkeypatch):
 
     for name in ("HF_DATASETS_CACHE", "HF_MODULES_CACHE"):
         monkeypatch.setattr(datasets.config, name, tmp_path / name)
-    with pytest.raises(ValueError, match="words_to_sentence_easy_n1 has a test split only"):
+    with pytest.raises(ValueError, match=r"words_to_sentence_easy_n1 .*test"):
         install(["words_to_sentence_easy_n1"], splits=["train"])
 
 

@@ -26,8 +26,8 @@ def test_file_beside_the_yaml_gives_one_item_a_line(tmp_path):
     ("value", "message"),
     [
         ([], "my.yaml: tasks.a.pool: there are no items"),
-        (["fig", 7], "my.yaml: tasks.a.pool: 7 is not a text; put it in quotes"),
-        (["fig", True], "True is not a text; put it in quotes"),
+        (["fig", 7], "my.yaml: tasks.a.pool: 7 is not a string; put it in quotes"),
+        (["fig", True], "True is not a string; put it in quotes"),
         (["fig", " "], "' ' is blank or has a space around it"),
         (["fig "], "'fig ' is blank or has a space around it"),
         (["fig", "lime", "fig"], "'fig' is given twice"),

@@ -1,6 +1,7 @@
 """Tests of publishing, with the real clients against a Hub on loopback."""
 
 import json
+import re
 import shutil
 import subprocess
 from hashlib import sha256
@@ -102,15 +103,12 @@ def test_model_is_published_with_a_tag_of_its_own_that_never_moves(hub, project,
     assert [line.split()[-1] for line in listed.stdout.splitlines()[1:]] == sorted(files)[1:]
 
     again = project.run(*arguments, env=environment)
-    assert again.stdout == f"model {MODEL}: v{MODEL_VERSION} is there already, with the same content\n"
+    assert re.fullmatch(rf"model {MODEL}: v{MODEL_VERSION} .*same content\n", again.stdout)
     before = dict(repository.commits), dict(repository.refs)
     project.write_model(b"Weights")
     moved = project.run(*arguments, env=environment)
     assert moved.returncode == 2
-    assert moved.stderr == (
-        f"Error: the model {MODEL} has a tag v{MODEL_VERSION} with other content, and tags do not move; "
-        "give the model a new version in hub_dataset/version.py\n"
-    )
+    assert re.fullmatch(rf"Error: .*model {MODEL} .*v{MODEL_VERSION} .*hub_dataset/version.py\n", moved.stderr)
     assert (repository.commits, repository.refs) == before
 
     code = f"import huggingface_hub as hub; print(open(hub.hf_hub_download({MODEL!r}, 'model.safetensors')).read())"
@@ -120,7 +118,7 @@ def test_model_is_published_with_a_tag_of_its_own_that_never_moves(hub, project,
 def test_all_that_is_there_is_published_and_a_missing_model_left_out(hub, project, environment):
     result = project.run("publish", env=environment)
     model = project.folder / "hub_model"
-    assert result.stderr == f"the model is left out: {model} holds no whole model: README.md is missing\n"
+    assert re.fullmatch(rf".*left out: {model} .*README.md is missing\n", result.stderr)
     assert set(hub.repositories) == {("dataset", REPO), ("space", REPO)}
     project.write_model(b"weights")
     result = project.run("publish", env=environment)
@@ -132,7 +130,7 @@ def test_all_that_is_there_is_published_and_a_missing_model_left_out(hub, projec
 def test_folder_without_a_whole_model_is_refused(project, missing):
     folder = project.write_model(b"weights")
     (folder / missing).unlink()
-    with pytest.raises(FileNotFoundError, match=f"hub_model holds no whole model: {missing} is missing"):
+    with pytest.raises(FileNotFoundError, match=f"hub_model .*{missing} is missing"):
         model_upload(MODEL, folder)
 
 
@@ -228,6 +226,7 @@ def test_interrupted_upload_leaves_the_old_version_and_is_taken_up_again(hub, pr
     assert commits(hub) == ["initial commit", "v1.0.0", "v2.0.0"]
 
 
+@pytest.mark.slow
 def test_publish_stopped_between_commit_and_tag_only_tags(hub, project, environment):
     assert project.run("publish", env=environment).returncode == 0
     del hub.repositories["dataset", REPO].refs["v1.0.0"]
@@ -236,6 +235,7 @@ def test_publish_stopped_between_commit_and_tag_only_tags(hub, project, environm
     assert hub.repositories["dataset", REPO].refs["v1.0.0"] == hub.repositories["dataset", REPO].refs["main"]
 
 
+@pytest.mark.slow
 def test_files_that_are_no_longer_built_are_removed(hub, project, environment):
     assert project.run("publish", env=environment).returncode == 0
     group = project.group.read_text(encoding="utf-8")

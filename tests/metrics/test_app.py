@@ -148,7 +148,7 @@ def test_no_visitor_names_a_server_nor_sees_the_owners(client, checker):
     assert checker.url not in answer_of(f"{client.src.rstrip('/')}/config")[1]
     checker.trouble = [413]
     said = refusal(client, "Nothing was said of this apple.", SENTENCE)
-    assert "not to be had" in said
+    assert "not available" in said
     assert str(checker.server_port) not in said
 
 

@@ -51,7 +51,7 @@ def test_lasting_trouble_is_one_line_after_three_attempts(client, part, loopback
 
 def test_a_refusal_is_not_repeated(client, part, loopback):
     loopback.trouble = [413]
-    with pytest.raises(part("unavailable").UnavailableError, match="refuses: 413"):
+    with pytest.raises(part("unavailable").UnavailableError, match="refuses the text: 413"):
         client.check(client.NamedServer(loopback.url), "Text.")
     assert len(loopback.log) == 1
 
@@ -78,7 +78,7 @@ def test_nobody_there_is_said_so(client, part):
     ],
 )
 def test_what_is_no_address_is_refused(client, address):
-    with pytest.raises(ValueError, match="must be an address such as http://localhost:8081"):
+    with pytest.raises(ValueError, match=r"address .*http://localhost:8081"):
         client.NamedServer(address)
 
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import ROOT, heed_interrupts
+from support import ROOT, comes_true, heed_interrupts, is_alive
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-in for Java is a shell script")
 
@@ -75,23 +75,11 @@ def running_java(java, tmp_path):
     return java(f'exec {sys.executable} {script} "$@"\n')
 
 
-def is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    state = Path(f"/proc/{process}/stat")
-    return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
-
-
 def wait_until_gone(process: int) -> bool:
-    deadline = time.monotonic() + 10
-    while is_alive(process) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not is_alive(process)
+    return comes_true(lambda: not is_alive(process), seconds=10)
 
 
-def test_server_that_ends_at_once_shows_its_last_words_and_is_not_tried_again(server, part, java):
+def test_server_that_ends_at_once_shows_its_last_output_and_is_not_tried_again(server, part, java):
     tried = java('echo "Picked up options"\necho "Could not reserve enough memory"\necho "  at java.base"\nexit 1\n')
     start = time.monotonic()
     with pytest.raises(

@@ -2,6 +2,8 @@
 
 import importlib.util
 import logging
+import os
+import signal
 import time
 
 import pytest
@@ -75,14 +77,16 @@ def test_any_text_gets_a_verdict(parser, text):
 def test_a_process_that_died_is_replaced(part, parser, monkeypatch):
     parser._worker._process.kill()
     parser._worker._process.wait()
-    monkeypatch.setattr(parser, "_known", {})
+    monkeypatch.setattr(parser, "_cache", {})
     assert parser.verdicts(["He goes home."]) == [False]  # over which it died
     assert parser.verdicts(["She goes home."]) == [True]
 
 
 def test_a_process_that_does_not_answer_is_replaced(part, parser, monkeypatch):
-    monkeypatch.setattr(part("link_grammar"), "ANSWER_SECONDS", 0.0)
-    monkeypatch.setattr(parser, "_known", {})
+    monkeypatch.setattr(part("link_grammar"), "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(parser, "_cache", {})
+    parser.verdicts(["It goes home."])  # so that there is a process to stop
+    os.kill(parser._worker._process.pid, signal.SIGSTOP)
     assert parser.verdicts(["He goes home."]) == [False]
     monkeypatch.undo()
     assert parser.verdicts(["He goes to work."]) == [True]

@@ -1,8 +1,10 @@
 """The metric as a whole, loaded through `evaluate`: golden parity, results, errors, isolation."""
 
 import doctest
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -125,6 +127,42 @@ def test_a_right_answer_scores_full_marks(metric, part, scorer):
     assert set(part("parallelbench").SCORERS) == EVERY_SCORER
 
 
+def scorer_table(page: str) -> dict[str, list[str]]:
+    """The cells behind the name of each scorer, in the table of scorers of a page."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    start = next(i for i, line in enumerate(lines) if re.match(r"\| `?scorer`? \| keys ", line))
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines[start + 2 :])
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    return {name.strip("`"): others for name, *others in cells}
+
+
+@pytest.mark.parametrize("page", ["docs/data_and_metric.md", "metrics/parallelbench/README.md"])
+def test_the_pages_name_the_keys_of_every_scorer(part, page):
+    table, scorers = scorer_table(page), part("parallelbench").SCORERS
+    assert list(table) == list(scorers)
+    for name, scorer in scorers.items():
+        assert re.findall(r"`(\w+)`", table[name][0]) == list(scorer.keys)
+        optional = re.findall(r"\[`(\w+)`\]|`(\w+)` \(", table[name][0])
+        assert {first or second for first, second in optional} == set(scorer.defaults)
+
+
+def test_the_page_names_what_every_scorer_returns(metric, part, monkeypatch):
+    class Encoder:
+        signature = "none"
+
+        def f1(self, predictions, references):
+            return [0.9 for _ in predictions]
+
+    monkeypatch.setattr(part("text_scorers"), "bertscore", Encoder)
+    cases = {**RIGHT_ANSWERS, "paraphrase": ({"text": "The lamp is lit."}, "A light burns.")}
+    for name, cells in scorer_table("docs/data_and_metric.md").items():
+        values, answer = cases[name]
+        reference = json.dumps({"scorer": name, **values})
+        asked = {"predictions": [answer], "references": [reference], "grammar": [True], "parses": False}
+        (sample,) = metric.compute(**asked, per_sample=True)["samples"]
+        assert set(re.findall(r"`(\w+)`", cells[1])) == set(sample) - {"scorer"}
+
+
 def test_results_are_percentages_over_rows_and_per_task(metric):
     result = metric.compute(
         predictions=['["Ada", "Tim"]', "Ada, Tim", "A river.", "A river"],
@@ -190,6 +228,7 @@ def test_any_text_is_a_legal_prediction(metric, prediction):
         assert scores.get("score_strict", 0.0) <= scores["score"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

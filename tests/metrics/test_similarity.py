@@ -96,6 +96,7 @@ def test_any_text_has_rouge_and_bleu(similarity, text):
         assert 0.0 <= value <= 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["y", "a ", "&amp;", "-", ".", "1,", "🙂", "\x00"], ids=ascii)
 def test_a_megabyte_is_compared_in_time(similarity, unit):
     text = unit * (2**20 // len(unit))
@@ -120,7 +121,7 @@ def test_a_missing_package_is_named(similarity, part, monkeypatch, name):
 @pytest.mark.parametrize("layers", ["0", "-1", "six", "1.5"])
 def test_layers_are_a_number(similarity, monkeypatch, layers):
     monkeypatch.setenv("PARALLELBENCH_BERTSCORE_LAYERS", layers)
-    with pytest.raises(ValueError, match="PARALLELBENCH_BERTSCORE_LAYERS must be an integer of 1 or more"):
+    with pytest.raises(ValueError, match=r"PARALLELBENCH_BERTSCORE_LAYERS .*integer"):
         similarity.bertscore()
 
 
@@ -211,7 +212,9 @@ class TestBertScore:
             elif file.name not in ("vocab.txt", "special_tokens_map.json"):
                 (tmp_path / file.name).symlink_to(file)
         monkeypatch.setenv("PARALLELBENCH_BERTSCORE_MODEL", str(tmp_path))
-        with pytest.raises(part("unavailable").UnavailableError, match=r"cannot be loaded .*downloaded once") as caught:
+        with pytest.raises(
+            part("unavailable").UnavailableError, match=r"cannot be loaded .*download it completely once"
+        ) as caught:
             similarity.bertscore()
         assert "\n" not in str(caught.value)
 

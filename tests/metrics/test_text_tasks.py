@@ -92,7 +92,7 @@ def test_a_checker_that_dies_names_the_row_and_keeps_the_rest(metric, part, loop
     monkeypatch.setattr(part("grammar"), "THREADS", 1)
     metric.prepare([SENTENCE], grammar_url=loopback.url, parses=False)
     loopback.trouble = [None, *[500] * 3]
-    with pytest.raises(OSError, match=r"predictions\[2\] is unknown"):
+    with pytest.raises(OSError, match=r"predictions\[2\] could not be checked"):
         metric.compute(**columns)
     assert metric.compute(**columns)["grammar"] == 25.0
     assert [text for _, text in loopback.log].count("He ate a apple.") == 1
@@ -104,7 +104,7 @@ def test_nothing_that_was_scored_is_lost_when_a_checker_dies(metric, part, loopb
     monkeypatch.setattr(part("languagetool_client"), "PAUSES_SECONDS", ())
     metric.prepare([SENTENCE], grammar_url=loopback.url, parses=False)
     loopback.trouble = [500] * 3
-    with pytest.raises(OSError, match=r"the grammar of predictions\[\d\] is unknown"):
+    with pytest.raises(OSError, match=r"the grammar of predictions\[\d\] could not be checked"):
         metric.compute(**columns)
     assert scored == []
 
@@ -119,7 +119,7 @@ def test_texts_can_be_judged_without_a_task(metric, loopback):
     with pytest.raises(ValueError, match=r"texts\[1\] must be a string"):
         metric.check_texts(["", 3])
     loopback.trouble = [413]
-    with pytest.raises(OSError, match=r"the grammar of texts\[1\] is unknown: .*refuses: 413"):
+    with pytest.raises(OSError, match=r"the grammar of texts\[1\] could not be checked: .*refuses the text: 413"):
         metric.check_texts(["", "A text of which nothing is known."], grammar_url=loopback.url, parses=False)
 
 

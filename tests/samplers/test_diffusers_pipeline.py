@@ -12,6 +12,8 @@ from torch import Tensor
 
 from samplers import (
     ConfidenceScheduler,
+    DAPDScheduler,
+    DAWNScheduler,
     ReMDMScheduler,
     ThresholdScheduler,
     WINOScheduler,
@@ -49,21 +51,30 @@ def test_method_that_needs_shadow_tokens_says_that_the_pipeline_has_none() -> No
         decode(WINOScheduler())
 
 
-def test_all_but_wino_need_nothing_that_the_pipeline_has_not() -> None:
-    names = [name for name in built_in_scheduler_names() if scheduler_class(name)().wants.shadow_logits]
-    assert names == ["wino"]
+@pytest.mark.parametrize("scheduler", [DAPDScheduler(), DAWNScheduler()])
+def test_method_that_reads_attentions_says_that_the_pipeline_has_none(scheduler: Any) -> None:
+    with pytest.raises(ValueError, match="reads attentions"):
+        decode(scheduler)
+
+
+def test_few_need_what_the_pipeline_has_not() -> None:
+    wants = {name: scheduler_class(name)().wants for name in built_in_scheduler_names()}
+    assert [name for name in wants if wants[name].shadow_logits] == ["wino"]
+    assert [name for name in wants if wants[name].attentions] == ["dapd", "dawn"]
 
 
 def can_run(scheduler: Any) -> bool:
     made = scheduler() if isinstance(scheduler, type) else scheduler
-    return not made.wants.shadow_logits
+    return not (made.wants.shadow_logits or made.wants.attentions)
 
 
 @every_scheduler
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_pipeline_decodes_what_generate_decodes(name: str, temperature: float) -> None:
     if not can_run(FACTORIES[name]()):
-        pytest.skip("needs shadow tokens, which the pipeline does not offer")
+        pytest.skip("needs more than logits, which the pipeline does not offer")
+    if FACTORIES[name]().wants.drafts:
+        pytest.skip("the pipeline looks at no drafts, so that it decodes as another method does")
     output, calls = decode(FACTORIES[name](), temperature=temperature, generator=row_generator(0))
     # The threshold is the pipeline's, where a scheduler has none of its own; all here have one.
     ours = generate(
@@ -85,7 +96,7 @@ def test_pipeline_decodes_what_generate_decodes(name: str, temperature: float) -
 @every_scheduler
 def test_blocks_that_hold_prompt_and_padding(name: str) -> None:
     if not can_run(FACTORIES[name]()):
-        pytest.skip("needs shadow tokens, which the pipeline does not offer")
+        pytest.skip("needs more than logits, which the pipeline does not offer")
     # Eleven prompt tokens and ten new ones in blocks of four: the first block begins in the prompt, and the last
     # reaches beyond what is asked for.
     prompt = PROMPT + " word8 word9 word10"
@@ -174,7 +185,7 @@ def test_end_token_counts_only_behind_the_prompt_and_without_gaps() -> None:
 def test_scheduler_is_pickled_after_use_and_used_again(name: str) -> None:
     cls = scheduler_class(name)
     if not can_run(cls):
-        pytest.skip("needs shadow tokens, which the pipeline does not offer")
+        pytest.skip("needs more than logits, which the pipeline does not offer")
     scheduler = cls()
     decode(scheduler, generator=row_generator(1))
     again, _ = decode(pickle.loads(pickle.dumps(scheduler)), generator=row_generator(0))

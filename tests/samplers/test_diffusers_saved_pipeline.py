@@ -40,7 +40,7 @@ def loaded(directory: Any, **components: Any) -> Any:
 
 
 def tokens_of(pipe: Any) -> list[list[int]]:
-    if pipe.scheduler.wants.shadow_logits:
+    if pipe.scheduler.wants.shadow_logits or pipe.scheduler.wants.attentions:
         return []
     pipe.set_progress_bar_config(disable=True)
     arguments = {"gen_length": 8, "block_length": 8, "editing_threshold": None, "eos_early_stop": False}

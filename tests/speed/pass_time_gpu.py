@@ -34,9 +34,9 @@ LLADA = {"d_model": 4096, "n_heads": 32, "n_kv_heads": 32, "n_layers": 32, "mlp_
          "embedding_size": 126464, "vocab_size": 126464, "mask_token_id": 126336}  # fmt: skip
 
 
-def network(device: str, tiny: bool) -> DiffusionLanguageModel:
-    """The network as `models.load` builds it, filled with noise on the device."""
-    config = CheckpointConfig(TINY_CONFIGS["llada"] | ({} if tiny else LLADA), "config.json")
+def network(device: str, tiny: bool, **changes: int) -> DiffusionLanguageModel:
+    """The network as `models.load` builds it, filled with noise on the device; `changes` of its config."""
+    config = CheckpointConfig(TINY_CONFIGS["llada"] | ({} if tiny else LLADA) | changes, "config.json")
     family = family_of(config)
     assert family is not None
     blueprint = family.blueprint(config)

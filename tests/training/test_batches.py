@@ -3,12 +3,11 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support import ROOT
+from support import ROOT, comes_true, is_alive
 
 from training.batches import PROMPT_LENGTHS, WINDOWS, BatchMaker, BatchShape, Group, batches_ahead
 from training.masking import draw_masks
@@ -48,8 +47,8 @@ def test_hidden_tokens_have_targets_whose_weights_add_up_to_one() -> None:
     mask = load_backend(HUB_MODEL).token_to_id(MASK)
     for group in BatchMaker(HUB_MODEL, SHAPE, seed=1).make(0):
         tokens = np.concatenate([group.prompts.ravel(), group.windows.ravel()])
-        assert np.array_equal(np.flatnonzero(tokens == mask), group.places)
-        assert np.bincount(group.owners, weights=group.weights) == pytest.approx(np.ones(len(group.places)))
+        assert np.array_equal(np.flatnonzero(tokens == mask), group.positions)
+        assert np.bincount(group.owners, weights=group.weights) == pytest.approx(np.ones(len(group.positions)))
         assert not (group.targets == mask).any()
         assert group.prompts.shape[1] in PROMPT_LENGTHS
         assert group.windows.shape[2] in WINDOWS
@@ -58,23 +57,23 @@ def test_hidden_tokens_have_targets_whose_weights_add_up_to_one() -> None:
 def test_of_a_prompt_only_the_examples_answer_is_hidden() -> None:
     tokenizer = load_backend(HUB_MODEL)
     mask, assistant, end = (tokenizer.token_to_id(token) for token in (MASK, ASSISTANT, END))
-    hidden_rows = 0
+    masked_rows = 0
     for number in range(3):
         for group in BatchMaker(HUB_MODEL, SHAPE, seed=2).make(number):
             for prompt, length in zip(group.prompts, group.prompt_lengths, strict=True):
-                hidden = np.flatnonzero(prompt[:length] == mask)
+                masked = np.flatnonzero(prompt[:length] == mask)
                 assert prompt[length - 1] == assistant
-                if not len(hidden):
+                if not len(masked):
                     continue
-                hidden_rows += 1
+                masked_rows += 1
                 begin = np.flatnonzero(prompt == assistant)[0]
                 user = tokenizer.token_to_id("<|user|>")
                 question = np.flatnonzero(prompt == user)[1]
-                assert begin < hidden[0]
-                assert hidden[-1] < question
+                assert begin < masked[0]
+                assert masked[-1] < question
                 assert (prompt[question:length] != mask).all()
                 assert prompt[question - 1] in (end, mask)
-    assert hidden_rows > 5
+    assert masked_rows > 5
 
 
 def test_unequal_groups_are_refused() -> None:
@@ -133,20 +132,9 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     worker = int(done.stdout)
-    deadline = time.monotonic() + 20
-    while _alive(worker) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not _alive(worker)
+    assert comes_true(lambda: not is_alive(worker))
     # What it has left is removed by the next that trains there.
     assert list(folder.glob("batches-*"))
     with batches_ahead(HUB_MODEL, SHAPE, 5, 0, 1, workers=1, folder=folder) as batches:
         assert len(list(batches)) == 1
     assert not list(folder.glob("batches-*"))
-
-
-def _alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"

@@ -169,7 +169,7 @@ def test_a_card_takes_runs_of_its_own_model_as_it_is(directory: Path, tmp_path: 
     weights[-1] ^= 1
     (directory / "model.safetensors").write_bytes(weights)
     for stale in (run, ideal):
-        with pytest.raises(ValueError, match=r"reference', which is not the model in .* as it is now"):
+        with pytest.raises(ValueError, match=r"reference', which is not the model in "):
             read_runs(directory, [stale])
 
 

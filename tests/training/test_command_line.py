@@ -74,7 +74,7 @@ def test_from_training_to_card(directory: Path, tmp_path: Path, monkeypatch) -> 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--batch", "5"], "5 prompts cannot be dealt into 2 groups of one size"),
+        (["--batch", "5"], "5 prompts cannot be divided into 2 groups"),
         (["--batch", "-4"], "-4 is not in the range x>=1"),
         (["--steps", "0"], "0 is not in the range x>=1"),
         (["--steps", "5", "--decay", "6"], "--warmup 1 and --decay 6 are together more than --steps 5"),
@@ -98,7 +98,7 @@ def test_wrong_options_of_training_are_refused_in_one_line(
 
 def test_without_a_tokenizer_no_training_begins(tmp_path: Path) -> None:
     output = _call("train", "--model", tmp_path, "--out", tmp_path / "run", "--steps", "2", "--device", "cpu", code=2)
-    assert output == (f"Error: {tmp_path / 'tokenizer.json'}: is not there; `python -m training tokenizer` makes it\n")
+    assert output == (f"Error: {tmp_path / 'tokenizer.json'} does not exist; `python -m training tokenizer` makes it\n")
     assert not (tmp_path / "run").exists()
     (tmp_path / "tokenizer.json").write_text("{")
     output = _call("train", "--model", tmp_path, "--out", tmp_path / "run", "--steps", "2", "--device", "cpu", code=2)

@@ -1,4 +1,4 @@
-"""What is hidden of an answer."""
+"""What is masked of an answer."""
 
 from itertools import permutations
 
@@ -14,11 +14,11 @@ def _masks(answers: int, window: int, separators: np.ndarray | None = None) -> n
     return draw_masks(random, flags)
 
 
-def test_something_is_always_hidden() -> None:
+def test_something_is_always_masked() -> None:
     assert _masks(5000, 16).any(axis=1).all()
 
 
-def test_every_number_of_hidden_tokens_comes_up() -> None:
+def test_every_number_of_masked_tokens_comes_up() -> None:
     numbers = np.bincount(_masks(5000, 16).sum(axis=1), minlength=17)
     assert numbers[0] == 0
     assert (numbers[1:] > 50).all()
@@ -43,7 +43,7 @@ def _line(order: tuple[int, ...], window: int = 10) -> list[int]:
 @pytest.mark.parametrize(
     "orders", [list(permutations(range(3)))[1:], [(1, 2), (0, 2), (0, 1)]], ids=["shuffle", "remove"]
 )
-def test_hiding_favours_none_of_the_answers_that_agree_with_what_is_shown(orders: list[tuple[int, ...]]) -> None:
+def test_masking_favours_none_of_the_answers_that_agree_with_what_is_shown(orders: list[tuple[int, ...]]) -> None:
     random = np.random.Generator(np.random.PCG64(3))
     answers = np.array([_line(order) for order in orders])
     drawn = random.integers(0, len(answers), 300_000)

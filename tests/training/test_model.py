@@ -93,11 +93,11 @@ def test_padding_changes_nothing(exported) -> None:
 def test_the_loss_is_the_divergence_from_the_targets() -> None:
     generator = torch.Generator().manual_seed(0)
     hidden, weight = torch.randn(5, 8, generator=generator), torch.randn(7, 8, generator=generator)
-    places = torch.tensor([1, 4])
+    positions = torch.tensor([1, 4])
     owners, tokens = torch.tensor([0, 1, 1]), torch.tensor([3, 0, 6])
     weights = torch.tensor([1.0, 0.25, 0.75])
     expected = torch.zeros(2, 7)
     expected[0, 3], expected[1, 0], expected[1, 6] = 1.0, 0.25, 0.75
-    scores = (hidden[places] @ weight.T).log_softmax(dim=-1)
+    scores = (hidden[positions] @ weight.T).log_softmax(dim=-1)
     divergence = torch.nn.functional.kl_div(scores, expected, reduction="none").sum(dim=-1)
-    assert torch.allclose(masked_loss(hidden, weight, places, owners, tokens, weights), divergence, atol=1e-5)
+    assert torch.allclose(masked_loss(hidden, weight, positions, owners, tokens, weights), divergence, atol=1e-5)

@@ -27,21 +27,21 @@ def _gradients(model: ReferenceModel) -> dict[str, torch.Tensor]:
 def test_groups_add_up_to_the_mean_over_all_hidden_tokens_of_the_batch(groups: list[Group]) -> None:
     model = ReferenceModel(MODEL)
     passes = Passes(model, torch.float32)
-    hidden_tokens = sum(len(group.places) for group in groups)
-    total = sum(float(passes(group, hidden_tokens).sum()) for group in groups)
+    masked_tokens = sum(len(group.positions) for group in groups)
+    total = sum(float(passes(group, masked_tokens).sum()) for group in groups)
     found = _gradients(model)
 
     losses = []
     for group in groups:
-        prompts, lengths, windows, places, owners, targets = (
+        prompts, lengths, windows, positions, owners, targets = (
             torch.from_numpy(np.asarray(array)).long()
             for array in (
-                group.prompts, group.prompt_lengths, group.windows, group.places, group.owners, group.targets
+                group.prompts, group.prompt_lengths, group.windows, group.positions, group.owners, group.targets
             )
         )  # fmt: skip
         hidden = model(prompts, lengths, windows)
         weight = model.model.embed_tokens.weight
-        losses.append(masked_loss(hidden, weight, places, owners, targets, torch.from_numpy(group.weights)))
+        losses.append(masked_loss(hidden, weight, positions, owners, targets, torch.from_numpy(group.weights)))
     mean = torch.cat(losses).mean()
     mean.backward()
     assert total == pytest.approx(mean.item(), rel=1e-5)
@@ -58,7 +58,7 @@ def test_a_group_that_does_not_fill_its_room_counts_as_it_does_alone(groups: lis
 
     inputs = passes._inputs(group, 100)
     # Room for more, full of what an earlier group has left.
-    longer = {"places": 3, "shares": 3, "owners": 7, "targets": 7, "weights": 7}
+    longer = {"positions": 3, "shares": 3, "owners": 7, "targets": 7, "weights": 7}
     roomy = Inputs(
         *(
             torch.cat([tensor, tensor.new_ones(longer.get(name, 0), *tensor.shape[1:])])

@@ -55,17 +55,17 @@ def test_targets_are_shares_of_the_answers_that_agree(task: str, tokenizer) -> N
     whole = np.zeros((len(table.rows), window), dtype=np.int64)
     whole[:, : table.rows.shape[1]] = table.rows
     for _ in range(60):
-        hidden, state, agreeing = draw_state(table, random.random(window) < 0.7, 2, random)
-        shown = ~hidden
+        masked, state, agreeing = draw_state(table, random.random(window) < 0.7, 2, random)
+        shown = ~masked
         expected = np.flatnonzero((whole[:, shown] == state[shown]).all(axis=1))
         assert np.array_equal(agreeing, expected)
         assert len(agreeing)
 
-        places = np.flatnonzero(hidden)
-        owners, tokens, weights = targets(table, agreeing, places)
-        for number, place in enumerate(places):
+        positions = np.flatnonzero(masked)
+        owners, tokens, weights = targets(table, agreeing, positions)
+        for number, position in enumerate(positions):
             mine = owners == number
-            column = table.tokens[whole[agreeing, place]]
+            column = table.tokens[whole[agreeing, position]]
             assert dict(zip(tokens[mine].tolist(), weights[mine].tolist(), strict=True)) == pytest.approx(
                 {int(token): float((column == token).mean()) for token in np.unique(column)}
             )

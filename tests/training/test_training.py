@@ -45,9 +45,9 @@ def test_the_log_has_the_mean_loss_over_the_hidden_tokens_of_each_tasks_answers(
     found: dict[str, list[float]] = {}
     for group in maker.make(0):
         prompts, window = group.prompts.size, group.windows[0].size
-        for place, loss in zip(group.places, passes(group, 1).tolist(), strict=True):
-            if place >= prompts:
-                task = maker.mixture.names[group.tasks[(place - prompts) // window]]
+        for position, loss in zip(group.positions, passes(group, 1).tolist(), strict=True):
+            if position >= prompts:
+                task = maker.mixture.names[group.tasks[(position - prompts) // window]]
                 found.setdefault(task, []).append(loss)
     (entry,) = read_log(tmp_path / LOG)[1]
     expected = {task: sum(losses) / len(losses) for task, losses in found.items()}
@@ -86,7 +86,7 @@ def test_a_loss_that_is_no_number_ends_the_run_without_a_checkpoint(config, dire
     trainer = Trainer(config, directory, tmp_path, Piece(log_every=1))
     with torch.no_grad():
         trainer.model.model.embed_tokens.weight.fill_(torch.nan)
-    with pytest.raises(ValueError, match="step 1: the loss is nan; try a lower learning rate"):
+    with pytest.raises(ValueError, match=r"step 1: .*nan"):
         trainer.run(report=lambda line: None)
     assert find_checkpoints(tmp_path) == []
 
@@ -114,7 +114,7 @@ def test_two_trainers_do_not_share_a_directory(config, directory, tmp_path) -> N
     refused = []
 
     def while_the_first_is_at_work(line: str) -> None:
-        with pytest.raises(ValueError, match="another process is training into this directory") as error:
+        with pytest.raises(ValueError, match="another process") as error:
             second.run(report=lambda line: None)
         refused.append(error)
 
@@ -143,7 +143,7 @@ def test_weights_that_are_no_numbers_are_not_kept(config, directory, tmp_path) -
     trainer = Trainer(config, directory, tmp_path, Piece(checkpoint_every=1))
     with torch.no_grad():
         trainer.model.model.norm.weight[0] = torch.nan
-    with pytest.raises(ValueError, match="step 1: weights are no longer numbers"):
+    with pytest.raises(ValueError, match="step 1: the weights are not finite"):
         trainer.run(report=lambda line: None)
     assert find_checkpoints(tmp_path) == []
 
@@ -173,7 +173,7 @@ def test_schedules_that_do_not_fit_are_refused(settings, message) -> None:
 
 def test_a_torch_without_muon_is_one_line(config, directory, tmp_path, monkeypatch) -> None:
     monkeypatch.delattr(torch.optim, "Muon")
-    with pytest.raises(ValueError, match=r"has no Muon optimizer; training needs torch 2\.9 or newer"):
+    with pytest.raises(ValueError, match=r"Muon .*torch 2\.9"):
         Trainer(config, directory, tmp_path, Piece())
 
 
@@ -209,18 +209,18 @@ def test_a_damaged_checkpoint_is_refused(tmp_path) -> None:
     part, facts = path / "part-0.safetensors", path / "facts.json"
     text = facts.read_text()
     facts.write_text(text.replace("shapes", "forms"))
-    with pytest.raises(ValueError, match=r"checkpoint-1: cannot be read, .*'shapes'"):
+    with pytest.raises(ValueError, match=r"checkpoint-1 cannot be read; .*'shapes'"):
         load_checkpoint(path)
     facts.write_text(text[:20])
-    with pytest.raises(ValueError, match=r"checkpoint-1: cannot be read"):
+    with pytest.raises(ValueError, match=r"checkpoint-1 cannot be read"):
         load_checkpoint(path)
     facts.write_text(text)
     part.write_bytes(part.read_bytes()[:-4])
-    with pytest.raises(ValueError, match=r"checkpoint-1: cannot be read"):
+    with pytest.raises(ValueError, match=r"checkpoint-1 cannot be read"):
         load_checkpoint(path)
     part.unlink()
     with pytest.raises(ValueError, match="holds 0 numbers in 0 files, not 4"):
         load_checkpoint(path)
     facts.unlink()
-    with pytest.raises(ValueError, match=r"checkpoint-1: cannot be read"):
+    with pytest.raises(ValueError, match=r"checkpoint-1 cannot be read"):
         load_checkpoint(path)

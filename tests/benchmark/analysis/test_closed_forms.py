@@ -107,7 +107,7 @@ def test_runs_that_did_not_count_tokens_of_items_have_no_such_points(tmp_path: P
     rows = [{**row, "length": 3} for row in sample_rows("waiting_line_shuffle", [1.0] * 3, 8)]
     for model in ("ideal", "mine"):
         for k in (1, 4, 16):
-            store.write_samples(model, "waiting_line_shuffle", f"random(k={k})", rows)
+            store.write_samples(model, "waiting_line_shuffle", method("random", "k", k), rows)
     assert [panel.scheduler for panel in panels(summarise(store), "waiting_line_shuffle")] == ["threshold"]
 
 

@@ -62,8 +62,23 @@ def test_equal_seeds_give_equal_resamples_and_others_do_not() -> None:
 
 @pytest.mark.parametrize("shape", [(0, 3), (5,)])
 def test_bootstrap_refuses_other_shapes(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="samples, settings"):
+    with pytest.raises(ValueError, match="seeds, settings"):
         bootstrap_means(np.zeros(shape))
+
+
+def test_the_bootstrap_over_seeds_varies_as_questions_and_seeds_do() -> None:
+    generator = np.random.default_rng(0)
+    of_questions, of_seeds = generator.normal(size=(60, 1, 1)), 0.5 * generator.normal(size=(1, 8, 1))
+    values = of_questions + of_seeds + generator.normal(size=(60, 8, 1))
+    found = bootstrap_means(values, resamples=20_000)[:, 0].std()
+    expected = np.sqrt(of_questions.var() / 60 + of_seeds.var() / 8 + 1 / 480)
+    # The pigeonhole bootstrap counts the noise of single samples up to three times.
+    assert 0.9 * expected < found < 1.1 * np.sqrt(expected**2 + 2 / 480)
+
+
+def test_one_seed_is_the_bootstrap_over_questions() -> None:
+    values = np.random.default_rng(1).random((20, 3))
+    assert np.array_equal(bootstrap_means(values), bootstrap_means(values[:, None]))
 
 
 def test_bootstrap_of_a_default_run_takes_less_than_three_seconds() -> None:

@@ -13,7 +13,7 @@ from benchmark.store.runs import RunStore
 
 def store_with(directory: Path, tasks: list[str], methods: Any, seed: int = 0) -> RunStore:
     store = RunStore(directory)
-    store.write_settings(run_settings(methods, tasks, ["ideal"], seed=seed))
+    store.write_settings(run_settings(methods, tasks, ["ideal"], seeds=[seed]))
     return store
 
 
@@ -156,7 +156,7 @@ def test_the_seed_of_the_run_changes_the_resamples(tmp_path: Path) -> None:
     intervals = set()
     for seed in (0, 1, 2):
         store = store_with(tmp_path / str(seed), ["copy"], [entry], seed)
-        store.write_samples("ideal", "copy", entry, sample_rows("copy", list(np.linspace(0, 1, 50))))
+        store.write_samples("ideal", "copy", entry, sample_rows("copy", list(np.linspace(0, 1, 50))), seed=seed)
         point = summarise(store).points["ideal", "copy", entry]
         intervals.add((point.low, point.high))
     assert len(intervals) == 3
@@ -176,3 +176,61 @@ def test_methods_that_only_some_tasks_have_are_not_missing_on_the_others(tmp_pat
         ("ideal", "copy", "random"): 1.0,
         ("ideal", "sudoku", "random"): pytest.approx((100 + 2 * 50) / 150),
     }
+
+
+def several_seeds(directory: Path, *of_seeds: list[float]) -> RunStore:
+    entry = method("random", "k", 1)
+    store = RunStore(directory)
+    store.write_settings(run_settings([entry], ["copy"], ["ideal"], seeds=list(range(len(of_seeds)))))
+    for seed, scores in enumerate(of_seeds):
+        store.write_samples("ideal", "copy", entry, sample_rows("copy", scores), seed=seed)
+    return store
+
+
+def test_seeds_are_averaged_with_their_spread(tmp_path: Path) -> None:
+    store = several_seeds(tmp_path, [1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 0.0])
+    point = summarise(store).points["ideal", "copy", method("random", "k", 1)]
+    assert (point.samples, point.seeds) == (12, 3)
+    assert point.headline == pytest.approx(50)
+    assert point.seed_deviation == pytest.approx(25)
+    assert 0 <= point.low < 50 < point.high <= 100
+
+
+def test_the_interval_is_wider_where_seeds_differ(tmp_path: Path) -> None:
+    right, wrong = [1.0] * 40, [0.0] * 40
+    differing = summarise(several_seeds(tmp_path / "differing", right, wrong)).points
+    mixed = [1.0, 0.0] * 20
+    same = summarise(several_seeds(tmp_path / "same", mixed, mixed)).points
+    (one,), (other,) = differing.values(), same.values()
+    assert one.headline == other.headline == 50
+    assert (one.low, one.high) == (0, 100)
+    assert 20 < other.low < other.high < 80
+
+
+def test_a_seed_that_is_missing_leaves_the_setting_unfinished(tmp_path: Path) -> None:
+    store = several_seeds(tmp_path, [1.0], [1.0])
+    store.samples_path("ideal", "copy", method("random", "k", 1), 1).unlink()
+    assert summarise(store).points == {}
+
+
+def test_questions_that_failed_are_left_out_and_said(tmp_path: Path) -> None:
+    entry = method("random", "k", 1)
+    store = store_with(tmp_path, ["copy"], [entry])
+    failed = {"id": "copy-test-0009", "prediction": "", "length": 3, "error": "the server gave no answer"}
+    store.write_samples("ideal", "copy", entry, [*sample_rows("copy", [1.0, 1.0]), failed])
+    summary = summarise(store)
+    assert (summary.points["ideal", "copy", entry].headline, summary.points["ideal", "copy", entry].samples) == (100, 2)
+    (notice,) = summary.notices
+    assert "1 of 3 questions could not be answered" in notice
+
+
+def test_models_with_answers_of_different_lengths_are_told_of(tmp_path: Path) -> None:
+    entry = method("random", "k", 1)
+    store = RunStore(tmp_path)
+    lengths = {"ideal": {"copy": 32, "sort": 32}, "mine": {"copy": 64, "sort": 64}}
+    store.write_settings(run_settings([entry], ["copy", "sort"], ["ideal", "mine"], new_tokens=lengths))
+    (notice,) = summarise(store).notices
+    assert "copy and 1 more: ideal 32, mine 64" in notice
+    same = RunStore(tmp_path / "same")
+    same.write_settings(run_settings([entry], ["copy"], ["ideal"], new_tokens={"ideal": {"copy": 32}}))
+    assert summarise(same).notices == []

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import Result
-from support import call, heed_interrupts
+from support import assert_one_line, call, heed_interrupts, timeless
 
 from benchmark.cli import COMMANDS, main
-from benchmark.cli.run import RunOptions
+from benchmark.cli.run_options import RunOptions
+from benchmark.engine.threads import Terminated
 from benchmark.models import ModelOptions
 from benchmark.protocol.method import Method
 from benchmark.store.runs import RunStore
@@ -37,15 +37,6 @@ SLOW_RUN = [
 SLOW_RUN += ["--samples", "16"]
 SLOW_RUN_FILES = 6 + 7
 SMALL_RUN = ["run", "--model", "ideal", "--task", "waiting_line_shuffle", "--scheduler", "random:k=8", "--samples", "4"]
-
-
-def assert_one_line(result: Result, expected: str) -> None:
-    assert result.exit_code == 2, result.output
-    assert isinstance(result.exception, SystemExit)
-    assert result.stdout == ""
-    assert result.stderr.startswith("Error: ")
-    assert result.stderr.count("\n") == 1
-    assert expected in result.stderr
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -83,7 +74,7 @@ def wait_for_samples(process: subprocess.Popen[str], directory: Path) -> None:
 
 def samples(directory: Path) -> dict[str, bytes]:
     """The samples on disk, by their path in the run's directory."""
-    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.glob("samples/*/*/*.jsonl")}
+    return {str(path.relative_to(directory)): timeless(path) for path in directory.glob("samples/*/*/*.jsonl")}
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +82,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The samples of `SLOW_RUN` when nothing comes in between."""
     directory = tmp_path_factory.mktemp("uninterrupted")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.cli.run.show_report", lambda directory: None)
+        patch.setattr("benchmark.cli.run.show_report", lambda directory, published: None)
         assert call(*SLOW_RUN, "--output", str(directory)).exit_code == 0
     assert len(samples(directory)) == SLOW_RUN_FILES
     return samples(directory)
@@ -113,8 +104,10 @@ def test_every_option_of_run_says_what_it_does() -> None:
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     assert {option.name for option in options} == {
         *("models", "tasks", "schedulers", "samples", "block_length", "max_new_tokens", "temperature"),
-        *("seed", "batch_size", "output", "fresh", "full", "dtype", "device", "revision", "compiled"),
-        *("grid", "dry_run", "allow_unanswerable", "chat_options", "debug"),
+        *("seed", "seeds", "batch_size", "output", "fresh", "full", "dtype", "device", "revision", "compiled"),
+        *("quantization", "logs", "log_samples", "published"),
+        *("grid", "dry_run", "allow_unanswerable", "chat_options", "debug", "sharing", "memory"),
+        *("base_url", "concurrency", "timeout", "log_requests", "config", "gpus", "workers", "ray", "probe"),
     }
     assert all(option.help for option in options)
 
@@ -198,7 +191,7 @@ def test_what_users_get_wrong_is_one_line_and_exit_code_2(arguments: list[str], 
 
 def test_a_directory_with_another_run_is_one_line(elsewhere: Path, without_report: None) -> None:
     assert call(*SMALL_RUN, "--output", "run").exit_code == 0
-    assert_one_line(call(*SMALL_RUN, "--output", "run", "--seed", "1"), "seed is 0 there, 1 here")
+    assert_one_line(call(*SMALL_RUN, "--output", "run", "--seed", "1"), "other seeds")
     assert call(*SMALL_RUN, "--output", "run").exit_code == 0
 
 
@@ -234,13 +227,16 @@ def test_a_mistake_of_the_program_keeps_its_traceback(monkeypatch: pytest.Monkey
     assert isinstance(call("run").exception, RuntimeError)
 
 
-def test_ctrl_c_anywhere_is_exit_code_130_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_ctrl_c_and_sigterm_anywhere_are_their_exit_codes_without_a_traceback(
+    stop: type[KeyboardInterrupt], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(options: RunOptions) -> None:
-        raise KeyboardInterrupt
+        raise stop
 
     monkeypatch.setattr("benchmark.cli.run.run_benchmark", interrupted)
     result = call("run")
-    assert result.exit_code == 130
+    assert result.exit_code == code
     assert isinstance(result.exception, SystemExit)
 
 
@@ -254,7 +250,7 @@ def test_run_hands_over_what_was_written(monkeypatch: pytest.MonkeyPatch) -> Non
     line = "run --model ideal --model ideal --task a --task b/* --scheduler random:k=4 --scheduler entropy --samples 5"
     line += " --block-length 8 --max-new-tokens 40 --temperature 0 --seed -3 --batch-size 7 --output there --fresh"
     line += " --full --dtype bfloat16 --device cuda:1 --revision v1 --compile --grid paper"
-    line += " --dry-run --allow-unanswerable"
+    line += " --dry-run --no-probe --allow-unanswerable --gpus 3 --workers 4 --ray auto"
     assert call(*line.split()).exit_code == 0
     assert seen == [
         RunOptions(),
@@ -278,8 +274,15 @@ def test_run_hands_over_what_was_written(monkeypatch: pytest.MonkeyPatch) -> Non
             fresh=True,
             allow_unanswerable=True,
             dry_run=True,
+            probe=False,
+            gpus=3,
+            workers=4,
+            ray="auto",
         ),
     ]
+    assert seen[0].for_models == ModelOptions(compile=None), "the device decides"
+    assert call("run", "--no-compile").exit_code == 0
+    assert seen.pop().for_models.compile is False
     assert seen[1].for_models == ModelOptions("bfloat16", "cuda:1", "v1", compile=True)
 
 
@@ -338,7 +341,7 @@ def test_a_second_process_is_kept_out_and_a_stop_keeps_what_is_finished(
         assert process.poll() is None, process.communicate()
         process.send_signal(told)
         printed, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + told
     assert printed.splitlines()[-1] == "stopped; what is finished is kept, and the same command goes on from here"
     assert errors == ""
     kept = samples(Path("run"))
@@ -354,8 +357,9 @@ def test_a_run_needs_no_home_no_utf_8_and_no_terminal(elsewhere: Path) -> None:
     temporary.mkdir()
     nowhere = "/proc/home" if Path("/proc/self").exists() else "/dev/null/home"
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
-    # Matplotlib's cache is its own affair: it says on stderr that it took another directory.
-    changes = {"HOME": nowhere, "TMPDIR": str(temporary), "MPLCONFIGDIR": str(elsewhere / "matplotlib"), **locale}
+    # The caches of Matplotlib and of torch's compiler are their own affair.
+    caches = {"MPLCONFIGDIR": str(elsewhere / "matplotlib"), "TORCHINDUCTOR_CACHE_DIR": str(elsewhere / "inductor")}
+    changes = {"HOME": nowhere, "TMPDIR": str(temporary), **caches, **locale}
     variables = {name: value for name, value in environment(**changes).items() if not name.startswith(("HF_", "XDG_"))}
     done = subprocess.run([SCRIPT, *SMALL_RUN, "--output", "run"], capture_output=True, env=variables, timeout=120)
     assert done.returncode == 0, done.stderr

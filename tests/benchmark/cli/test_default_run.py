@@ -84,11 +84,11 @@ def wanted(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[list[str],
     """Tasks, number of settings and samples of what a command would run, without running it."""
     seen: list[Any] = []
 
-    def stop(store: Any, settings: Any, *more: Any) -> None:
+    def stop(models: Any, rows: Any, settings: Any, *more: Any) -> None:
         seen.append(settings)
         raise ValueError("seen enough")
 
-    monkeypatch.setattr("benchmark.cli.run._holds_run", stop)
+    monkeypatch.setattr("benchmark.cli.run.check_models", stop)
     assert "seen enough" in call("run", *arguments).stderr
     return seen[0].tasks, len(seen[0].methods), seen[0].samples
 
@@ -121,12 +121,12 @@ def test_the_list_of_models_names_families_sizes_licences_and_memory(here: Path)
     assert "Efficient-Large-Model/Fast_dLLM_v2_7B" in shown, "no name is cut"
 
 
-def test_the_list_of_models_tells_a_licence_for_research_and_one_that_was_not_found(here: Path) -> None:
+def test_the_list_of_models_tells_a_licence_for_research_and_one_that_was_not_read(here: Path) -> None:
     shown = call("list", "models").stdout
     licences = {line.split()[0]: line.split()[-1] for line in shown.splitlines() if "/" in line and " GB " in line}
     assert licences["apple/DiffuCoder-7B-cpGRPO"] == "apple-amlr"
     assert licences["Gen-Verse/TraDo-8B-Instruct"] == "mit"
     assert "apple-amlr: for research only" in shown
     (line,) = [line for line in shown.splitlines() if line.strip().startswith("GSAI-ML/LLaDA-1.5")]
-    assert line.rstrip().endswith("not found")
-    assert "not found: on no page" in shown
+    assert line.rstrip().endswith("not read")
+    assert "not read: on no page" in shown

@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import ROOT, call
+from support import call, read_lines, timeless
 
-from benchmark.cli.listing import show_lists
 from benchmark.cli.report import show_report
 from benchmark.cli.run import RunOptions, run_benchmark
-from benchmark.models import IDEAL, reference
 from benchmark.protocol.method import Method
 from benchmark.store.runs import RunStore
 
@@ -34,16 +32,16 @@ def run(**changes: Any) -> None:
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    """Every file below a directory, but locks."""
+    """Every file below a directory, but locks; samples without the seconds that they took."""
     files = [path for path in directory.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
-    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+    return {str(path.relative_to(directory)): timeless(path) for path in files}
 
 
 @pytest.fixture
 def without_report(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Drawing the plots takes longer than a small run; the directories that a report was asked for."""
     asked: list[Path] = []
-    monkeypatch.setattr("benchmark.cli.run.show_report", asked.append)
+    monkeypatch.setattr("benchmark.cli.run.show_report", lambda directory, published: asked.append(directory))
     return asked
 
 
@@ -66,7 +64,7 @@ def copied(kept: Path, elsewhere: Path) -> Path:
 
 def test_a_run_leaves_settings_samples_and_report(kept: Path) -> None:
     files = contents(kept)
-    assert len([name for name in files if name.startswith("samples/")]) == 4
+    assert len([name for name in files if name.endswith(".seed0.jsonl")]) == 4
     assert {"settings.json", "summary.json", "summary.csv", "plots/mean.png"} < files.keys()
     settings = json.loads(files["settings.json"])
     assert [group["tasks"] for group in settings["groups"]] == [["waiting_line_shuffle", "puzzle_sudoku_n4_12"]]
@@ -130,8 +128,8 @@ def test_fresh_starts_anew_and_comes_to_the_same_bytes(copied: Path) -> None:
 def test_fresh_replaces_another_run(copied: Path) -> None:
     run(output=copied, fresh=True, seed=1, schedulers=("margin:k=32",))
     names = [path.name for path in (copied / "samples").rglob("*.jsonl")]
-    assert names == ["margin(k=32).jsonl"] * 2
-    assert RunStore(copied).read_settings()["seed"] == 1
+    assert names == ["margin(k=32).seed1.jsonl"] * 2
+    assert RunStore(copied).read_settings()["seeds"] == [1]
 
 
 def test_an_interrupted_run_says_that_it_goes_on(
@@ -179,8 +177,8 @@ def test_a_run_that_cannot_be_is_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"seed": 1}, "seed is 0 there, 1 here"),
-        ({"samples": None}, "samples is 8 there, the default here"),
+        ({"seed": 1}, "other seeds"),
+        ({"samples": 4}, "samples is 8 there, 4 here"),
         ({"temperature": 0.5}, "temperature is the default there, 0.5 here"),
         ({"max_new_tokens": 64}, "new tokens of waiting_line_shuffle is the default there, 64 here"),
         ({"tasks": ("waiting_line_shuffle",)}, "other tasks"),
@@ -239,7 +237,7 @@ def test_fresh_removes_no_files_of_a_directory_that_never_held_a_run(name: str, 
 def test_a_copied_run_may_be_replaced_without_its_lock(copied: Path) -> None:
     (copied / ".run.lock").unlink(missing_ok=True)
     run(output=copied, fresh=True, seed=1)
-    assert RunStore(copied).read_settings()["seed"] == 1
+    assert RunStore(copied).read_settings()["seeds"] == [1]
 
 
 @pytest.mark.usefixtures("without_report")
@@ -284,7 +282,7 @@ def test_a_report_needs_the_directory_alone(copied: Path, capsys: pytest.Capture
     printed = capsys.readouterr()
     assert printed.err == ""
     assert "random(k=8)" in printed.out
-    assert f"in {copied}: summary.json" in printed.out
+    assert f"in {copied}: report.html" in printed.out
     assert all(character.isprintable() or character == "\n" for character in printed.out)
 
 
@@ -301,36 +299,6 @@ def test_a_report_of_no_run_is_refused(elsewhere: Path) -> None:
 
 
 # -- grids and block lengths -------------------------------------------------------------------------------------------
-
-
-def dry_run(*arguments: str) -> list[str]:
-    result = call("run", *arguments, "--dry-run")
-    assert result.exit_code == 0, result.output
-    return result.stdout.splitlines()
-
-
-def test_a_dry_run_of_the_paper_s_grid_ends_in_its_runs_questions_and_forward_passes(elsewhere: Path) -> None:
-    *_, last = dry_run("--grid", "paper", "--model", str(ROOT / "hub_model"))
-    assert last.startswith("2,823 runs, 283,812 questions, 3,461,808 + at most ")
-    assert last.endswith(" forward passes")
-    assert dry_run("--grid", "paper")[-1].startswith("11,292 runs, ")
-    assert list(elsewhere.iterdir()) == []
-
-
-def test_a_dry_run_says_what_cannot_be_run_yet(elsewhere: Path) -> None:
-    *_, note, last = dry_run("--grid", "dllm_vs_llm")
-    assert note.startswith("255 of these runs cannot be run yet")
-    assert last.startswith("391 runs, 39,284 questions, ")
-
-
-def test_a_dry_run_needs_no_model_and_counts_what_options_leave(elsewhere: Path) -> None:
-    arguments = ["--grid", "paper", "--model", "nobody/nothing", "--task", "waiting_line_copy", "--samples", "10"]
-    assert dry_run(*arguments, "--scheduler", "random:k=[1,2,4]", "--block-length", "8")[-1] == (
-        "3 runs, 30 questions, 560 forward passes"
-    )
-    assert dry_run(*arguments, "--scheduler", "threshold:threshold=0.9")[-1] == (
-        "6 runs, 60 questions, at most 1,920 forward passes"
-    )
 
 
 def test_two_block_lengths_of_one_method_are_one_run_with_an_order_preference(elsewhere: Path) -> None:
@@ -373,53 +341,18 @@ def test_a_grid_of_one_s_own_is_run_and_what_needs_more_is_left_out(elsewhere: P
     assert len(list(Path("run/samples").rglob("*.jsonl"))) == 2
 
 
-def test_a_run_of_format_1_goes_on_and_ends_in_the_same_files(
-    copied: Path, without_report: list[Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = contents(copied)
-    path = copied / "settings.json"
-    settings = json.loads(path.read_text())
-    schedulers = [
-        {"name": "random", "label": "random(k=8)", "parameters": {"k": 8}, "block_length": None},
-        {
-            "name": "threshold",
-            "label": "threshold(threshold=0.5)",
-            "parameters": {"threshold": 0.5},
-            "block_length": None,
-        },
-    ]
-    tasks = settings.pop("groups")[0]["tasks"]
-    old = {"format": 1, "tasks": tasks, "schedulers": schedulers, "max_new_tokens": None}
-    path.write_text(json.dumps(settings | old))
-    next((copied / "samples").rglob("*.jsonl")).unlink()
-    run(output=copied)
-    assert "3 of 4 settings are on disk; going on with the rest" in capsys.readouterr().out
-    names = [name for name in before if name.startswith("samples")]
-    assert {name: contents(copied)[name] for name in names} == {name: before[name] for name in names}
-    assert json.loads(path.read_text())["format"] == 2
-
-
-def test_the_lists_name_everything_that_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
-    import hub_dataset
-    from benchmark.protocol.grids import grid_names
-    from samplers import scheduler_names
-
-    def words() -> set[str]:
-        return set(capsys.readouterr().out.replace(",", " ").split())
-
-    show_lists(None)
-    everything = words()
-    named = {
-        "tasks": hub_dataset.config_names(),
-        "schedulers": scheduler_names(),
-        "grids": grid_names(),
-        "models": [IDEAL, reference.NAME],
-    }
-    for what, names in named.items():
-        assert {what, *names} <= everything
-        show_lists(what)
-        alone = words()
-        assert set(names) <= alone
-        if what != "grids":
-            assert not alone & {"tasks", "schedulers", "models"} - {what}
-    assert {"k", "remask_steps=1", "threshold=0.9", "num_inference_steps"} <= everything
+@pytest.mark.usefixtures("without_report")
+def test_without_sharing_the_samples_are_the_same_and_say_so(elsewhere: Path) -> None:
+    samples: dict[bool, list[dict[str, Any]]] = {}
+    for sharing in (True, False):
+        run(models=("ideal-greedy",), output=elsewhere / str(sharing) / "run", sharing=sharing, memory=0.5)
+        files = sorted((elsewhere / str(sharing) / "run" / "samples").rglob("*.jsonl"))
+        lines = [line for path in files for line in read_lines(path) if "id" in line]
+        assert {line.pop("shared") for line in lines} == {sharing}
+        assert all(line.pop("seconds") > 0 for line in lines)
+        samples[sharing] = lines
+    assert samples[True] == samples[False]
+    assert len(samples[True]) == 4 * 8
+    for line in samples[True]:
+        assert len(line["commit_steps"]) == line["num_tokens"]
+        assert sorted(set(line["commit_steps"])) == list(range(1, line["num_forward_passes"] + 1))

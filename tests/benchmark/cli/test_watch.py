@@ -1,4 +1,4 @@
-"""`parallelbench watch`: what each step looks like, in a terminal, in a pipe and in a file."""
+"""`parallelbench watch`: every step of one decoding, in a terminal, in a pipe and in a file."""
 
 import io
 import os
@@ -12,17 +12,15 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
-from rich.console import Console
-from support import ROOT
+from support import OWN_TASKS, ROOT
 from tiny_models import save_reference
 from tiny_pipeline import MASK, WORDS, tiny_tokenizer
 from transformers import BertConfig, BertForMaskedLM
 
 from benchmark.cli import main
-from benchmark.cli.watch import decode, frame_of, render
+from benchmark.cli.watch import WatchOptions, decode
 from benchmark.protocol.method import Method
 from hub_dataset import build_rows
-from samplers import GenerationStep
 
 #: The one address in a picture: a comment that says which library made it.
 RICH = "https://www.textualize.io"
@@ -64,9 +62,9 @@ def test_one_method_is_watched_with_its_block_length() -> None:
 def test_frames_are_those_of_the_benchmark_and_end_in_a_list() -> None:
     row = build_rows("waiting_line_shuffle")[2]
     setting = Method.of("entropy", {"k": 1})
-    frames = list(decode(row, "ideal", setting, None, None, seed=0))
-    again = list(decode(row, "ideal", setting, None, None, seed=0))
-    other = list(decode(row, "ideal", setting, None, None, seed=1))
+    frames, again, other = (
+        list(decode(row, setting, WatchOptions("waiting_line_shuffle", seed=seed))) for seed in (0, 0, 1)
+    )
     assert frames == again
     assert frames != other
     assert [frame.number for frame in frames] == list(range(32))
@@ -79,56 +77,8 @@ def test_frames_are_those_of_the_benchmark_and_end_in_a_list() -> None:
 def test_an_answer_is_as_long_as_in_a_run(tmp_path: Path) -> None:
     row = build_rows("waiting_line_shuffle")[2]
     directory = str(save_reference(tmp_path / "model", answer_length=40))
-    (frame,) = decode(row, directory, Method.of("confidence", {"k": 64}), None, None, seed=0)
+    (frame,) = decode(row, Method.of("confidence", {"k": 64}), WatchOptions("waiting_line_shuffle", model=directory))
     assert len(frame.cells) == 40 > row["max_new_tokens"]
-
-
-class Words:
-    def decode(self, tokens: list[int]) -> str:
-        return [" red", "\n", " ", "blue", "[/bold]"][tokens[0]]
-
-
-def step(before: list[int], after: list[int], window: tuple[int, int]) -> GenerationStep:
-    width = window[1] - window[0]
-    output = type("Output", (), {"sampled_probs": torch.full((1, width), 0.25)})
-    return GenerationStep(
-        number=4,
-        timestep=0,
-        before=torch.tensor([before]),
-        sample=torch.tensor([after]),
-        window=window,
-        num_forward_passes=torch.tensor([5]),
-        num_skipped_tokens=torch.tensor([0]),
-        mask_token_id=9,
-        output=output,
-    )
-
-
-def test_each_position_looks_as_what_happened_to_it() -> None:
-    frame = frame_of(step([9, 0, 0, 9, 1, 9], [3, 9, 4, 9, 1, 2], window=(0, 5)), Words())
-    looks = ["committed", "remasked", "replaced", "masked", "kept", "filled"]
-    assert [cell.look for cell in frame.cells] == looks
-    assert [cell.text for cell in frame.cells] == ["blue", "░", "[/bold]", "░", "⏎", "␣"]
-    assert frame.sure == (("blue", 0.25),)
-    assert (
-        frame.headline
-        == "step 5 · 5 forward passes · 1 committed · 1 replaced · 1 remasked · 1 filled · 2 still masked"
-    )
-
-
-@pytest.mark.parametrize("colours", [True, False])
-def test_rendering_keeps_every_token_as_it_is(colours: bool) -> None:
-    frame = frame_of(step([9, 0, 0, 9, 1, 9], [3, 9, 4, 9, 1, 2], window=(0, 5)), Words())
-    console = Console(file=io.StringIO(), width=100, force_terminal=colours, color_system="truecolor", highlight=False)
-    console.print(render(frame, colours=colours))
-    written = console.file.getvalue()
-    if colours:
-        assert "\x1b[1;30;42mblue" in written
-        assert "\x1b[1;37;41m░" in written
-    else:
-        assert written.splitlines()[1] == "«blue» <░> {[/bold]} ░ ⏎ (␣)"
-    assert "[/bold]" in written
-    assert "blue 0.25" in written
 
 
 def test_a_terminal_shows_the_answer_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +90,7 @@ def test_a_terminal_shows_the_answer_in_place(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(
         rich.console, "Console", lambda **arguments: real(file=written, force_terminal=True, **arguments)
     )
-    monkeypatch.setattr("benchmark.cli.watch.time.sleep", slept.append)
+    monkeypatch.setattr("benchmark.cli.drawing.time.sleep", slept.append)
     assert run("--scheduler", "confidence:k=16", "--delay", "0.25").exit_code == 0
     assert slept == [0.25]
     assert "step 2" in written.getvalue()
@@ -208,3 +158,91 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments: list[str], message: st
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
     assert message in result.stderr
+
+
+# -- from a stored run ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stored(elsewhere: Path) -> Path:
+    """A run of the ideal model under two methods, in the working directory."""
+    methods = ["--scheduler", "random:k=8", "--scheduler", "threshold:threshold=0.9,temperature=0"]
+    arguments = ["run", "--model", "ideal", "--task", "waiting_line_shuffle", "--samples", "3", "--output", "out/run"]
+    assert CliRunner().invoke(main, [*arguments, *methods]).exit_code == 0
+    return Path("out/run")
+
+
+@pytest.mark.parametrize("scheduler", ["random:k=8", "threshold:threshold=0.9,temperature=0"])
+def test_the_kept_steps_are_those_of_decoding_again(
+    scheduler: str, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = run("--scheduler", scheduler)
+    monkeypatch.setattr("benchmark.models.load_model", None)
+    kept = run("--scheduler", scheduler, "--run", str(stored))
+    assert kept.exit_code == 0, kept.output
+
+    def plain(output: str) -> list[str]:
+        """Its words without the probabilities, and with what stands behind the end as it is kept."""
+        text = re.sub(r"probability: .*?(?=step |a right answer)", "", output, flags=re.DOTALL)
+        return text.replace("<|end|>", "·").split()
+
+    assert plain(kept.output) == plain(decoded.output)
+    assert kept.output.count("░") > 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], r"has several on waiting_line_shuffle; name one with --scheduler: random\(k=8\), threshold"),
+        (["--scheduler", "margin:k=8"], r"no answers of ideal on waiting_line_shuffle under margin\(k=8\)"),
+        (["--scheduler", "random:k=8", "--model", "other"], "no answers of other on waiting_line_shuffle"),
+        (["--scheduler", "random:k=8", "--row", "7"], "no answer to row 7 of waiting_line_shuffle; it has 3"),
+        (["--scheduler", "random:k=8", "--seed", "4"], r"random\(k=8\)\.seed4\.jsonl is absent"),
+    ],
+)
+def test_what_a_run_has_not_kept_is_one_line(arguments: list[str], expected: str, stored: Path) -> None:
+    result = run("--run", str(stored), *arguments)
+    assert result.exit_code == 2
+    assert re.search(expected, result.output)
+
+
+def test_the_only_task_of_a_run_need_not_be_named(stored: Path) -> None:
+    asked = ["--run", str(stored), "--scheduler", "random:k=8", "--row", "2"]
+    shown = CliRunner().invoke(main, ["watch", *asked])
+    assert shown.exit_code == 0, shown.output
+    assert shown.output == run(*asked).output
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_without_a_task_and_without_a_run_of_one_the_line_says_what_to_name(kept: bool, elsewhere: Path) -> None:
+    arguments, expected = ["watch"], "name a task with --task"
+    if kept:
+        tasks = ["--task", "waiting_line_copy", "--task", "waiting_line_shuffle"]
+        made = ["run", "--model", "ideal", *tasks, "--scheduler", "random:k=8", "--samples", "1", "--output", "out/run"]
+        assert CliRunner().invoke(main, made).exit_code == 0
+        arguments, expected = ["watch", "--run", "out/run"], "--task: waiting_line_copy, waiting_line_shuffle"
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_run_of_a_task_of_ones_own_says_where_that_came_from(elsewhere: Path) -> None:
+    Path("mine.yaml").write_text(OWN_TASKS)
+    made = ["run", "--config", "mine.yaml", "--task", "my_tools", "--model", "ideal", "--scheduler", "random:k=8"]
+    assert CliRunner().invoke(main, [*made, "--samples", "1", "--output", "out/run"]).exit_code == 0
+    result = CliRunner().invoke(main, ["watch", "--run", "out/run"])
+    assert result.exit_code == 2
+    assert re.search(r"my_tools, .*mine\.yaml.*--config", result.stderr)
+    assert CliRunner().invoke(main, ["watch", "--run", "out/run", "--config", "mine.yaml"]).exit_code == 0
+
+
+def test_an_answer_that_was_kept_without_steps_is_one_line(stored: Path) -> None:
+    path = stored / "samples/ideal/waiting_line_shuffle/random(k=8).seed0.jsonl"
+    from benchmark.store.runs import RunStore
+
+    key = "ideal", "waiting_line_shuffle", Method.parse("random(k=8)")
+    rows = [{name: row[name] for name in row if name != "tokens"} for row in RunStore(stored).read_samples(*key)]
+    RunStore(stored).write_samples(*key, rows)
+    assert path.exists()
+    assert "without the steps to it" in run("--run", str(stored), "--scheduler", "random:k=8").output

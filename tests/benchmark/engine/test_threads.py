@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 import torch
 
-from benchmark.engine.threads import run_side_by_side, termination_interrupts
+from benchmark.engine.threads import Terminated, run_side_by_side, termination_interrupts
 
 
 def test_so_many_jobs_run_at_the_same_time_with_torchs_threads_dealt_out() -> None:
@@ -49,8 +49,10 @@ def test_termination_interrupts_a_run_and_afterwards_terminates_again() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.wait(30)
 
-    with pytest.raises(KeyboardInterrupt), termination_interrupts():
+    with pytest.raises(Terminated) as stopped, termination_interrupts():
         run_side_by_side([1], work, stop, workers=1)
+    assert stopped.value.exit_code == 143
+    assert isinstance(stopped.value, KeyboardInterrupt)
     assert signal.getsignal(signal.SIGTERM) == before
 
 

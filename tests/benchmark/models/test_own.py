@@ -9,6 +9,7 @@ from own_code import FACTORY, NETWORK, line_of, write_modules
 from support import call
 
 from benchmark.models import ModelOptions, OwnModel, load_model
+from benchmark.protocol.method import Method
 from benchmark.protocol.questions import load_rows
 from benchmark.store.runs import RunStore
 
@@ -36,14 +37,15 @@ def refused(*arguments: str) -> str:
 def test_a_factory_named_with_options_runs_beside_the_ideal_model_in_its_tokens() -> None:
     run("--model", "own_factory:tiny(size=8)", "--model", "ideal:own_factory:tiny")
     store = RunStore("out")
-    assert len(store.read_samples("own_factory:tiny(size=8)", "waiting_line_copy", "confidence(k=8)")) == 4
-    ideal = store.read_samples("ideal:own_factory:tiny", "waiting_line_copy", "confidence(k=8)")
+    method = Method.parse("confidence(k=8)")
+    assert len(store.read_samples("own_factory:tiny(size=8)", "waiting_line_copy", method)) == 4
+    ideal = store.read_samples("ideal:own_factory:tiny", "waiting_line_copy", method)
     assert {sample["scores"]["headline"] for sample in ideal} == {1.0}
 
 
 def test_a_denoiser_runs_too_with_the_mask_token_of_its_tokenizer() -> None:
     run("--model", "own_factory:denoiser")
-    samples = RunStore("out").read_samples("own_factory:denoiser", "waiting_line_copy", "confidence(k=8)")
+    samples = RunStore("out").read_samples("own_factory:denoiser", "waiting_line_copy", Method.parse("confidence(k=8)"))
     assert {sample["prediction"] for sample in samples} == {""}
 
 
@@ -67,18 +69,18 @@ def test_one_factory_is_called_once_for_a_model_and_the_ideal_one_in_its_tokens(
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({"own_factory": f"{FACTORY}\n# another rule\n"}, "source own_factory of own_factory:tiny is"),
-        ({"own_network": f"{NETWORK}\n# another layer\n"}, "source own_network of own_factory:tiny is"),
+        ({"own_factory": f"{FACTORY}\n# another rule\n"}, "the source of own_factory has changed"),
+        ({"own_network": f"{NETWORK}\n# another layer\n"}, "the source of own_network has changed"),
     ],
     ids=["factory", "class of the model"],
 )
-def test_a_changed_source_is_another_model(changed: dict[str, str], expected: str, own_modules: Path) -> None:
+def test_a_model_with_a_changed_source_is_run_again(changed: dict[str, str], expected: str, own_modules: Path) -> None:
     run("--model", "own_factory:tiny")
     write_modules(own_modules)
     assert "all 1 settings are on disk" in run("--model", "own_factory:tiny")
     write_modules(own_modules, **changed)
-    assert expected in refused("--model", "own_factory:tiny")
-    write_modules(own_modules)
+    assert expected in (told := run("--model", "own_factory:tiny"))
+    assert "1 of 1 settings are run again" in told
     assert "all 1 settings are on disk" in run("--model", "own_factory:tiny")
 
 
@@ -89,7 +91,7 @@ def test_other_weights_are_another_model_whatever_the_source_says(own_modules: P
     run("--model", "own_factory:tiny")
     Path("seed").write_text("1")
     write_modules(own_modules, own_factory=text)
-    assert "weights of own_factory:tiny is" in refused("--model", "own_factory:tiny")
+    assert "weights of own_factory:tiny has changed" in run("--model", "own_factory:tiny")
 
 
 def test_the_settings_name_sources_of_the_user_and_no_others() -> None:
@@ -135,7 +137,7 @@ def test_answers_that_do_not_fit_are_refused_as_for_any_model() -> None:
 
 def test_options_that_only_a_factory_can_heed_are_refused() -> None:
     assert "compile it there" in refused("--model", "own_factory:tiny", "--compile")
-    assert "say it there" in refused("--model", "own_factory:denoiser", "--device", "cpu")
+    assert "set them there" in refused("--model", "own_factory:denoiser", "--device", "cpu")
 
 
 # -- the interface -------------------------------------------------------------------------------------------------

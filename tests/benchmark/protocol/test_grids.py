@@ -27,7 +27,7 @@ def written(path: Path, text: str) -> Grid:
 # -- the files that come with the benchmark ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "count"), [("paper", 11_292), ("dllm_vs_llm", 391), ("quick", 120)])
+@pytest.mark.parametrize(("name", "count"), [("paper", 11_292), ("dllm_vs_llm", 391), ("quick", 480)])
 def test_grids_have_as_many_runs_as_published(name: str, count: int) -> None:
     assert runs(read_grid(name)) == count
 
@@ -54,16 +54,62 @@ def test_no_run_of_a_grid_stands_there_twice() -> None:
         assert len(settings_keys(groups)) == sum(part.runs for part in parts_of(read_grid(name)) if not part.needs)
 
 
-def test_the_comparison_with_language_models_says_what_it_needs() -> None:
-    needs: dict[str | None, int] = {}
-    for part in parts_of(read_grid("dllm_vs_llm")):
-        needs[part.needs] = needs.get(part.needs, 0) + part.runs
-    assert needs == {
-        None: 136,
-        "the dual cache": 136,
-        "a baseline (an autoregressive model)": 85,
-        "a baseline (a service)": 34,
-    }
+def test_the_comparison_with_language_models_has_all_that_the_paper_compares() -> None:
+    counts: dict[tuple[str, ...], int] = {}
+    parts = parts_of(read_grid("dllm_vs_llm"))
+    for part in parts:
+        assert part.needs is None
+        kinds = tuple(dict.fromkeys(name.partition(":")[0] if ":" in name else "" for name in part.group.models))
+        counts[kinds] = counts.get(kinds, 0) + part.runs
+    assert counts == {("",): 272, ("ar",): 85, ("api",): 34}
+    for part in parts:
+        methods = list(map(str, part.group.methods))
+        if part.group.models[0].startswith("ar:"):
+            assert (methods, part.group.new_tokens) == (["autoregressive()"], 1024)
+        elif part.group.models[0].startswith("api:"):
+            assert methods == ["served()"]
+        else:
+            cached = [f"confidence(k={k}, cache=dual)" for k in (1, 2)]
+            assert sorted(methods) == sorted([*cached, "confidence(k=1)", "confidence(k=2)"])
+
+
+def test_models_without_schedulers_are_run_at_their_operating_point_beside_the_others() -> None:
+    named = ["ideal", "ar:some/model", "api:other"]
+    parts = parts_of(read_grid("protocol").narrowed(models=named, tasks=["waiting_line_copy"]))
+    methods = {model: part.group.methods for part in parts for model in part.group.models}
+    assert list(map(str, methods["ar:some/model"])) == ["autoregressive()"]
+    assert list(map(str, methods["api:other"])) == ["served()"]
+    alone = parts_of(read_grid("protocol").narrowed(models=["ideal"], tasks=["waiting_line_copy"]))
+    assert [methods["ideal"]] == [part.group.methods for part in alone]
+
+
+def test_their_longer_answers_lengthen_no_quota_of_the_others() -> None:
+    grid = read_grid("protocol").narrowed(models=["ideal", "ar:m"], tasks=["waiting_line_copy"])
+    parts = expand_grid(grid, lambda model: 1024 if model == "ar:m" else None)
+    (quotas,) = ({m.parameters.get("k") for m in part.group.methods} for part in parts if "ideal" in part.group.models)
+    assert quotas - {None} == {1, 2, 4, 8, 16, 32}
+
+
+def test_an_operating_point_that_is_named_is_run_by_the_models_that_have_it() -> None:
+    texts = ["served:threshold=[0.5, 0.9]", "confidence:k=2"]
+    grid = read_grid("protocol").narrowed(models=["api:m", "ideal"], tasks=["waiting_line_copy"], schedulers=texts)
+    methods = {model: list(map(str, part.group.methods)) for part in parts_of(grid) for model in part.group.models}
+    assert methods == {"api:m": ["served(threshold=0.5)", "served(threshold=0.9)"], "ideal": ["confidence(k=2)"]}
+
+
+@pytest.mark.parametrize(
+    ("model", "scheduler", "words"),
+    [
+        ("api:m", "confidence:k=1", r"api:m has no scheduler; leave confidence:k=1 out, or name served"),
+        ("ar:m", "served", r"ar:m is not run with served; name autoregressive"),
+        ("ideal", "autoregressive", r"ideal is not run with autoregressive; name a scheduler"),
+        ("ar:m", "autoregressive:k=2", r"autoregressive has no parameters"),
+        ("api:m", "served:block_length=4", r"served has no block_length"),
+    ],
+)
+def test_models_and_methods_that_do_not_go_together_are_told(model: str, scheduler: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parts_of(read_grid("protocol").narrowed(models=[model], schedulers=[scheduler]))
 
 
 def test_the_protocol_is_nine_methods_with_quotas_up_to_the_tokens_of_each_task() -> None:
@@ -87,10 +133,19 @@ def test_the_grid_of_methods_has_every_scheduler_of_the_library() -> None:
     assert names == set(built_in_scheduler_names())
 
 
+def test_a_group_is_not_run_with_models_that_cannot() -> None:
+    grid = read_grid("methods").narrowed(models=["ideal:reference", "some/model"], tasks=["waiting_line_copy"])
+    names: dict[str, set[str]] = {}
+    for part in parts_of(grid):
+        for model in part.group.models:
+            names.setdefault(model, set()).update(method.name for method in part.group.methods)
+    assert names["some/model"] - names["ideal:reference"] == {"wino", "dapd", "dawn"}
+
+
 def test_the_selection_is_of_the_suite_and_tells_the_story() -> None:
     (part,) = parts_of(read_grid("quick"))
-    assert {"waiting_line_copy", "waiting_line_shuffle"} < set(part.group.tasks) < set(hub_dataset.default_task_names())
-    assert {method.name for method in part.group.methods} >= {"confidence", "random", "threshold"}
+    assert part.group.tasks == tuple(hub_dataset.default_task_names())
+    assert {method.name for method in part.group.methods} == {"confidence", "random", "threshold", "factor"}
 
 
 # -- narrowing ---------------------------------------------------------------------------------------------------------
@@ -109,9 +164,13 @@ def test_options_narrow_a_grid() -> None:
 
 def test_groups_with_models_of_their_own_stay_where_one_is_named() -> None:
     grid = read_grid("dllm_vs_llm")
-    assert runs(grid.narrowed(models=["mercury"])) == 2 * 136 // 4 + 17
+    mercury, small = "api:mercury@https://api.inceptionlabs.ai/v1", "ar:Qwen/Qwen2.5-3B-Instruct"
+    assert runs(grid.narrowed(models=[mercury])) == 17
+    assert runs(grid.narrowed(models=[mercury, small])) == 17 + 17
     assert runs(grid.narrowed(models=["any/model"])) == 2 * 136 // 4
-    assert runs(grid.narrowed(models=["any/model"], schedulers=["random:k=4"])) == 2 * 17
+    assert runs(grid.narrowed(models=["any/model", small])) == 2 * 136 // 4 + 17
+    assert runs(grid.narrowed(models=["any/model"], schedulers=["random:k=4"])) == 17
+    assert runs(grid.narrowed(models=["ar:mine"])) == 17
 
 
 def test_what_a_grid_does_not_have_is_refused() -> None:

@@ -1,5 +1,6 @@
 """A method: how it is written, that it prints and reads as itself, and what a specification stands for."""
 
+import inspect
 import sys
 from collections.abc import Iterator
 from keyword import iskeyword
@@ -9,22 +10,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.protocol.method import Method, expand, read_call
+from benchmark.protocol.method import BLOCK_LENGTH, CACHE, CACHES, Method, expand, read_call
+from benchmark.protocol.operating_points import OPERATING_POINTS
+from benchmark.protocol.settings import describe_scheduler
 from benchmark.store.runs import file_name
 from samplers import protocol_scheduler_names, scheduler_class, scheduler_names
 
 WORDS = st.from_regex(r"[a-z_][a-z0-9_]{0,9}", fullmatch=True).filter(
-    lambda word: word != "block_length" and not iskeyword(word)
+    lambda word: word not in (BLOCK_LENGTH, CACHE) and not iskeyword(word)
 )
 NUMBERS = st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.booleans() | NUMBERS | st.text(max_size=20) | st.tuples(NUMBERS, st.text(max_size=3))
 METHODS = st.builds(
     Method.of,
-    st.sampled_from(["confidence", "left_to_right", "own_methods:Rule", "package.module:Rule"]),
+    st.sampled_from(["confidence", "left_to_right", "served", "own_methods:Rule", "package.module:Rule"]),
     st.dictionaries(
         st.sampled_from(["k", "threshold", "score", "top_p", "note"]) | WORDS.filter(str.isidentifier), VALUES
     ),
     st.none() | st.integers(1, 10**6),
+    st.sampled_from([None, *CACHES]),
 )
 
 
@@ -208,6 +212,65 @@ def test_left_to_right_has_blocks_of_k_unless_a_block_length_is_named() -> None:
     assert [each.decoded_block_length for each in expand("left_to_right:k=4,block_length=8", 8)] == [8]
     assert [each.decoded_block_length for each in expand("left_to_right:num_inference_steps=4", 8)] == [None]
     assert {each.decoded_block_length for each in expand("random", 8)} == {None}
+
+
+# -- caches and operating points ---------------------------------------------------------------------------------------
+
+
+def test_a_cache_is_part_of_what_a_method_is() -> None:
+    methods = expand("confidence:k=2,cache=[none,prefix,dual]", 8)
+    assert list(map(str, methods)) == [
+        "confidence(k=2)",
+        "confidence(k=2, cache=prefix)",
+        "confidence(k=2, cache=dual)",
+    ]
+    assert [each.cache for each in methods] == [None, "prefix", "dual"]
+    assert len(set(methods)) == 3
+    for each in methods:
+        assert Method.parse(str(each)) == each
+        assert Method.parse(str(each)).cache == each.cache
+    assert texts("confidence:k=2,cache=dual", block_length=4) == ["confidence(k=2, block_length=4, cache=dual)"]
+
+
+def test_the_caches_are_those_of_the_loop() -> None:
+    from samplers.denoisers.sessions import CACHES as OF_THE_LOOP
+
+    assert (None, *CACHES) == OF_THE_LOOP
+
+
+@pytest.mark.parametrize("text", ["confidence:cache=both", "confidence(k=1, cache=1)"])
+def test_an_unknown_cache_is_refused(text: str) -> None:
+    for read in (lambda: expand(text, 8), lambda: Method.parse(text)):
+        with pytest.raises(ValueError, match=r"cache=.* should be prefix or dual"):
+            read()
+
+
+def test_no_scheduler_has_a_parameter_of_a_reserved_name() -> None:
+    for name in scheduler_names():
+        parameters = inspect.signature(scheduler_class(name).__init__).parameters
+        assert not {BLOCK_LENGTH, CACHE} & set(parameters), name
+        assert name not in OPERATING_POINTS
+
+
+def test_an_operating_point_goes_through_as_any_method_does() -> None:
+    (plain,) = expand("autoregressive", 8, block_length=4)
+    assert str(plain) == "autoregressive()"
+    assert Method.parse("autoregressive()") == Method.parse("autoregressive") == plain
+    swept = expand("served:temperature=[0, 0.7],reasoning_effort=low", 8)
+    assert list(map(str, swept)) == [
+        "served(temperature=0, reasoning_effort=low)",
+        "served(temperature=0.7, reasoning_effort=low)",
+    ]
+    assert sorted([*swept, plain, *expand("confidence:k=1", 8)])[0] == plain
+    assert all(Method.parse(str(each)).parameters == each.parameters for each in swept)
+    assert all(each.is_operating_point for each in (plain, *swept))
+    assert describe_scheduler("served") == {"speed_parameter": None, "adaptive": False, "blocks_follow_k": False}
+
+
+def test_an_operating_point_has_no_scheduler() -> None:
+    for name in OPERATING_POINTS:
+        with pytest.raises(ValueError, match=f"{name} is no scheduler; .*ar:NAME or api:NAME"):
+            Method.parse(name).build(0.0)
 
 
 def test_a_pattern_stands_for_built_in_schedulers() -> None:

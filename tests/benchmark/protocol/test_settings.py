@@ -21,7 +21,7 @@ def group(*specifications: str, block_length: int | None = None, **changes: Any)
 
 def run_settings(*groups: Group, **changes: Any) -> RunSettings:
     base = RunSettings(
-        groups=groups or (group("entropy"),), samples=None, seed=0, temperature=None, checksums={TASK: "0" * 64}
+        groups=groups or (group("entropy"),), samples=None, seeds=(0,), temperature=None, checksums={TASK: "0" * 64}
     )
     return replace(base, **changes)
 
@@ -31,11 +31,9 @@ def test_settings_come_back_from_json() -> None:
     plain = run_settings(*groups, temperature=0.5).as_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert tuple(settings_groups(plain)) == groups
-    assert plain["schedulers"]["threshold"] == {
-        "speed_parameter": "threshold",
-        "adaptive": True,
-        "blocks_follow_k": False,
-    }
+    about = dict(plain["schedulers"]["threshold"])
+    assert "samplers.schedulers.scheduling_threshold" in about.pop("source")
+    assert about == {"speed_parameter": "threshold", "adaptive": True, "blocks_follow_k": False}
 
 
 def test_keys_stand_once_in_the_order_of_models_tasks_and_methods() -> None:
@@ -75,16 +73,31 @@ def test_the_same_settings_have_the_same_directory() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
+        {"checksums": {TASK: "1" * 64}},
+        {"model_records": {"ideal": {"revision": "files:0123", "weights": "12", "source": {"my_model": "34"}}}},
+    ],
+    ids=str,
+)
+def test_what_may_have_changed_since_does_not_change_the_directory(changes: dict[str, Any]) -> None:
+    asked = run_settings(model_records={"ideal": {}})
+    assert replace(asked, **changes).directory_name == asked.directory_name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
         {"groups": (group("entropy", models=("other",)),)},
         {"groups": (group("entropy", tasks=("waiting_line_sort",)),)},
         {"groups": (group("entropy", block_length=8),)},
         {"groups": (group("margin"),)},
         {"groups": (group("entropy", new_tokens=32),)},
         {"samples": 100},
-        {"seed": 1},
-        {"seed": -1},
+        {"seeds": (1,)},
+        {"seeds": (-1,)},
+        {"seeds": (0, 1)},
+        {"model_records": {"ideal": {"dtype": "float16"}}},
+        {"model_records": {"ideal": {"revision": "0123abcd"}}},
         {"temperature": 0.0},
-        {"checksums": {TASK: "1" * 64}},
     ],
     ids=str,
 )
@@ -93,7 +106,7 @@ def test_other_settings_have_another_directory(changes: dict[str, Any]) -> None:
 
 
 def test_the_directory_is_one_readable_name() -> None:
-    name = run_settings(group("entropy", models=("org/Some model", "../../etc")), seed=7).directory_name
+    name = run_settings(group("entropy", models=("org/Some model", "../../etc")), seeds=(7,)).directory_name
     assert PurePath(name).name == name
     assert name.startswith("org-Some-model")
     assert "-1tasks-6methods-seed7-" in name

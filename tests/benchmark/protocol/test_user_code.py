@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -10,7 +11,8 @@ from own_code import line_of, write_modules
 from support import call
 
 from benchmark.models import IdealModel
-from benchmark.protocol.user_code import is_users_file, place_of_error, search_here, sources
+from benchmark.protocol.user_code import class_sources, is_users_file, place_of_error, search_here, sources
+from samplers import ConfidenceScheduler
 
 RUN = ["run", "--model", "ideal", "--task", "waiting_line_copy", "--samples", "2", "--output", "out"]
 
@@ -25,10 +27,27 @@ def test_ours_and_what_is_installed_is_not_the_users(tmp_path: Path) -> None:
     assert not is_users_file("<stdin>")
 
 
-def test_sources_are_those_of_the_users_modules_once_each() -> None:
-    found = sources(test_sources_are_those_of_the_users_modules_once_each, json.JSONDecoder, IdealModel, click.Group)
-    assert len(found) == 1
-    assert all(len(value) == 12 for value in found.values())
+def test_sources_are_those_of_the_users_modules_and_of_what_these_import(own_modules: Path) -> None:
+    Path("helper_of_mine.py").write_text("import json\n\ndef half(x):\n    return x / 2\n")
+    Path("rule_of_mine.py").write_text("from helper_of_mine import half\n\nclass Rule:\n    pass\n")
+    sys.path.append(str(Path.cwd()))
+    rule = import_module("rule_of_mine").Rule
+    sys.path.remove(str(Path.cwd()))
+    before = sources(rule, json.JSONDecoder, IdealModel, click.Group)
+    assert sorted(before) == ["helper_of_mine", "rule_of_mine"]
+    assert all(len(value) == 12 for value in before.values())
+    Path("helper_of_mine.py").write_text("def half(x):\n    return x / 3\n")
+    after = sources(rule)
+    assert after["helper_of_mine"] != before["helper_of_mine"]
+    assert after["rule_of_mine"] == before["rule_of_mine"]
+
+
+def test_a_class_has_the_sources_of_its_bases_in_the_library() -> None:
+    found = class_sources(ConfidenceScheduler)
+    names = ("confidence", "quota", "utils")
+    assert {f"samplers.schedulers.scheduling_{name}" for name in names} <= found.keys()
+    assert all(name.startswith("samplers.schedulers.") for name in found)
+    assert "samplers.schedulers.scheduling_threshold" not in found
 
 
 @pytest.mark.parametrize("debug", [("--debug", "run"), ("run", "--debug")], ids=["before", "behind"])
@@ -49,6 +68,14 @@ def test_an_error_in_a_scheduler_is_one_line_and_the_traceback_with_debug(
     watched = call("watch", "--task", "waiting_line_copy", "--scheduler", "own_rule:Forgetful(k=1)")
     assert (watched.exit_code, watched.stderr.count("\n")) == (2, 1)
     assert "own_rule.py, line" in watched.stderr
+
+
+def test_a_memory_of_ones_own_need_not_name_what_the_base_class_counts(own_modules: Path) -> None:
+    arguments = ("watch", "--task", "waiting_line_copy", "--delay", "0", "--scheduler")
+    own, ours = (call(*arguments, name) for name in ("own_rule:Counting(k=4)", "confidence:k=4"))
+    assert own.exit_code == 0, own.output
+    assert "32 tokens in 8 forward passes" in own.output
+    assert "32 tokens in 8 forward passes" in ours.output
 
 
 def test_what_a_constructor_refuses_has_its_place(own_modules: Path) -> None:

@@ -3,15 +3,16 @@
 from example_run import default_methods, method
 
 from benchmark.analysis.curves import group_curves
+from benchmark.protocol.method import Method
 from benchmark.protocol.settings import describe_scheduler
 from benchmark.report.plot_styles import STYLES, style_of
 
 
 def test_every_scheduler_keeps_its_own_style() -> None:
-    methods = default_methods()
+    methods = [*default_methods(), Method("autoregressive"), Method("served")]
     curves = group_curves(methods, {found.name: describe_scheduler(found.name) for found in methods})
     assert {curve.name: style_of(curve, curves) for curve in curves} == STYLES
-    assert len({colour for colour, _ in STYLES.values()}) == len({marker for _, marker in STYLES.values()}) == 9
+    assert len({colour for colour, _ in STYLES.values()}) == len({marker for _, marker in STYLES.values()}) == 11
     assert style_of(curves[3], [curves[3]]) == STYLES["margin"], "whatever else is in the run"
 
 
@@ -26,6 +27,13 @@ def test_second_curves_and_unknown_schedulers_get_styles_of_their_own() -> None:
     styles = [style_of(curve, curves) for curve in curves]
     assert styles[0] == STYLES["threshold"]
     assert len(set(styles)) == 3
+
+
+def test_the_curves_of_the_comparison_with_llms_have_markers_of_their_own() -> None:
+    cached = [Method.of("confidence", {"k": 1}, None, cache) for cache in (None, "prefix", "dual")]
+    methods = [*cached, Method("autoregressive"), Method("served")]
+    curves = group_curves(methods, {found.name: describe_scheduler(found.name) for found in methods})
+    assert len({style_of(curve, curves)[1] for curve in curves}) == len(curves) == 5
 
 
 def test_a_block_length_is_a_shade_of_its_method() -> None:

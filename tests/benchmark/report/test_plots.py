@@ -1,6 +1,7 @@
 """The plots: which files, the same bytes every time, and what is drawn in them."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from example_run import method, write_run
 
 from benchmark.analysis.summary import summarise
 from benchmark.report.plots import plot_path, write_plots
+from benchmark.report.published import published_curves, published_means
 
 SMALL = [
     *(method("random", "k", k) for k in (1, 4, 32)),
@@ -35,6 +37,8 @@ def drawn_axes(monkeypatch):
         figures.append(
             {
                 "heights": [axes.get_ylabel() for axes in self.axes],
+                "counts": [axes.get_xlabel() for axes in self.axes] + [self.get_supxlabel()],
+                "captions": [said for text in self.texts if "published" in (said := text.get_text())],
                 "titles": [axes.get_title(loc="left") for axes in self.axes],
                 "lines": [line for axes in self.axes for line in axes.get_lines()],
                 "texts": [text.get_text() for axes in self.axes for text in axes.texts],
@@ -55,7 +59,7 @@ def drawn_axes(monkeypatch):
 def test_each_task_the_mean_and_the_overview_are_written(tmp_path: Path) -> None:
     store = write_run(tmp_path, SMALL, ["copy", "sort"])
     written = write_plots(summarise(store), tmp_path)
-    assert [path.name for path in written] == ["copy.png", "sort.png", "mean.png", "overview.png"]
+    assert [path.name for path in written] == ["copy.png", "sort.png", "mean.png", "mean.passes.png", "overview.png"]
     assert sorted((tmp_path / "plots").iterdir()) == sorted(written), "no temporary file is left"
     assert all(map(is_png, written))
 
@@ -82,7 +86,7 @@ def test_a_curve_has_the_points_of_its_methods(tmp_path: Path, drawn_axes) -> No
     assert drawn_axes[1]["legend"] == ["random", "threshold"]
     assert drawn_axes[1]["ticks"] == ["1", "2", "4", "8", "16", "32"]
     assert drawn_axes[1]["texts"] == ["1.0", "0.5"], "the ends of the adaptive curve, slow and fast"
-    assert drawn_axes[3]["titles"] == ["copy", "sort"]
+    assert drawn_axes[4]["titles"] == ["copy", "sort"]
 
 
 def test_the_axis_names_what_is_drawn(tmp_path: Path, drawn_axes) -> None:
@@ -94,6 +98,59 @@ def test_the_axis_names_what_is_drawn(tmp_path: Path, drawn_axes) -> None:
         store.write_samples("ideal", "text_writing_summarize", entry, rows)
     write_plots(summarise(store), tmp_path)
     assert [figure["heights"] for figure in drawn_axes[:3]] == [["headline (%)"], ["grammar (%)"], ["headline (%)"]]
+
+
+def test_the_axis_says_what_it_counts_and_has_it(tmp_path: Path, drawn_axes) -> None:
+    store = write_run(tmp_path, SMALL, ["copy", "sort"])
+    for task in ("copy", "sort"):
+        for entry in SMALL:
+            rows = store.read_samples("ideal", task, entry)
+            store.write_samples("ideal", task, entry, [{**row, "num_answer_tokens": 12} for row in rows])
+    summary = summarise(store)
+    written = [path.name for path in write_plots(summary, tmp_path)]
+    for file, says, count in (
+        ("mean.png", "tokens per step, padding included", "tokens_per_step"),
+        ("mean.content.png", "content tokens per step, padding left out", "content_tokens_per_step"),
+        ("mean.passes.png", "forward passes", "num_forward_passes"),
+    ):
+        figure = drawn_axes[written.index(file)]
+        assert figure["counts"][0].startswith(says)
+        wanted = [getattr(summary.means["ideal", method("random", "k", k)], count) for k in (1, 4, 32)]
+        assert list(figure["lines"][0].get_xdata()) == sorted(wanted)
+        marks = {(line.get_xdata()[0], line.get_ydata()[0]) for line in figure["lines"] if line.get_marker() == "|"}
+        reached = [at for (_, _, of), at in summary.largest_at.items() if of == count]
+        assert marks == {(speed, score) for at in reached for score, speed in at.items() if speed is not None}
+        assert bool(marks) == (count != "num_forward_passes")
+    assert drawn_axes[written.index("overview.png")]["counts"][-1].startswith("tokens per step, padding included")
+
+
+def test_published_curves_stand_behind_with_their_source(tmp_path: Path, drawn_axes) -> None:
+    tasks = ["waiting_line_copy", "waiting_line_sort"]
+    summary = summarise(write_run(tmp_path, SMALL, tasks))
+    names = [path.name for path in write_plots(summary, tmp_path)]
+    assert not any(figure["captions"] for figure in drawn_axes)
+    drawn_axes.clear()
+    assert [path.name for path in write_plots(summary, tmp_path, published=True)] == names
+    for file, curves in (
+        ("waiting_line_sort.png", published_curves(tasks[1:], ["random", "threshold"])),
+        ("mean.png", published_means(tasks, ["random", "threshold"])),
+    ):
+        figure = drawn_axes[names.index(file)]
+        grey = [line for line in figure["lines"] if line.get_color() == "#A6A6A6"]
+        assert {tuple(map(tuple, line.get_xydata().tolist())) for line in grey} == {curve.points for curve in curves}
+        assert max(line.get_zorder() for line in grey) < 3, "behind what was measured"
+        (caption,) = figure["captions"]
+        assert re.search(r"arXiv 2510\.04767.*± 0\.5 points.*data of 2025", caption)
+        models = dict.fromkeys(curve.model for curve in curves)
+        assert [name.replace("\n", " ") for name in figure["legend"][2:]] == [f"published: {name}" for name in models]
+        assert max(figure["legend_edges"]) <= 1
+    # They have tokens per step alone, and other scales than forward passes.
+    assert not drawn_axes[names.index("mean.passes.png")]["captions"]
+
+
+def test_what_was_never_published_has_nothing_behind_it(tmp_path: Path, drawn_axes) -> None:
+    write_plots(summarise(write_run(tmp_path, SMALL, ["mine"])), tmp_path, published=True)
+    assert not any(figure["captions"] for figure in drawn_axes)
 
 
 def test_the_mean_marks_where_each_method_reaches_the_scores(tmp_path: Path, drawn_axes) -> None:
@@ -190,7 +247,7 @@ def test_a_thin_line_marks_the_best_score_that_is_left(tmp_path: Path, drawn_axe
     store = write_run(tmp_path, SMALL, ["copy", "sort"], models=("one", "other"))
     store.write_settings({**store.read_settings(), "best_scores": {"other": {"copy": 60.0}}})
     write_plots(summarise(store), tmp_path)
-    copy, sort, mean, overview = drawn_axes
+    copy, sort, mean, _, overview = drawn_axes
 
     def thin_lines(figure: dict) -> list[float]:
         return [line.get_ydata()[0] for line in figure["lines"] if line.get_linewidth() == 0.6]

@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,9 @@ def test_every_method_has_a_row_with_its_scores(default_summary) -> None:
     for table, curve in ((by_threshold, "threshold"), (by_k, "rcr")):
         for speed in default_summary.tokens_per_step_at["ideal", curve].values():
             assert ("-" if speed is None else f"{speed:.2f}") in table
+    ends = default_summary.pb_intervals["ideal", "threshold", "tokens_per_step"]
+    spans = [f"{low or 0:.1f}–{high:.1f}" for low, high in ends.values()]
+    assert re.search(" +".join(["interval", *map(re.escape, spans)]), by_threshold)
 
 
 def test_many_settings_go_into_several_tables(tmp_path: Path) -> None:
@@ -187,6 +191,20 @@ def test_a_finished_run_has_no_line_about_missing_settings(default_summary) -> N
     lines = notes(default_summary)
     assert len(lines) == 2
     assert lines[0].startswith("Oracle (threshold")
+
+
+def test_orders_that_settings_share_are_said_where_a_model_is_greedy(tmp_path: Path) -> None:
+    summary = summarise(write_run(tmp_path, [method("random", "k", k) for k in (1, 2)], ["copy"]))
+    greedy = replace(summary, models=["org/model"])
+    shared = "one order for each seed, question and block"
+    assert [line for line in notes(greedy) if shared in line]
+    for other in (
+        summary,
+        replace(greedy, methods=summary.methods[:1]),
+        replace(greedy, settings={**summary.settings, "temperature": 0.5}),
+    ):
+        assert not [line for line in notes(other) if shared in line]
+    assert [line for line in notes(replace(summary, settings={**summary.settings, "temperature": 0})) if shared in line]
 
 
 def test_order_preference_has_a_table_where_it_was_measured(tmp_path: Path) -> None:

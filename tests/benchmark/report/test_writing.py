@@ -47,8 +47,8 @@ def test_the_report_needs_nothing_but_the_directory_and_says_the_same_again(stor
 def test_the_report_names_the_files_it_wrote(store: RunStore) -> None:
     report = write_report(str(store.directory))
     names = [str(path.relative_to(store.directory)) for path in report.files]
-    plots = [f"plots/{name}.png" for name in ("copy", "sort", "mean", "overview")]
-    assert names == ["summary.json", "summary.csv", *plots]
+    plots = [f"plots/{name}.png" for name in ("copy", "sort", "mean", "mean.passes", "overview")]
+    assert names == ["summary.json", "summary.csv", "report.html", *plots]
     assert all(path.stat().st_size > 0 for path in report.files)
     assert report.complete
     assert report.missing_line is None
@@ -62,7 +62,9 @@ def test_summary_json_holds_every_number_of_the_tables(store: RunStore) -> None:
     assert len(summary["results"]) == 10
     assert list(summary["results"][0]) == [
         "model", "task", "method", "headline", "low", "high", "score_strict", "tokens_per_step",
-        "num_forward_passes", "item_tokens_per_step", "samples", "scores",
+        "num_rounds", "num_forward_passes", "item_tokens_per_step", "samples", "seeds", "seed_deviation",
+        "tokens_per_second", "seconds_to_first_token", "content_tokens_per_step", "tokens_per_forward_pass",
+        "kendall_tau", "spearman_rho", "kendall_tau_answer", "spearman_rho_answer", "scores",
     ]  # fmt: skip
     for entry in summary["results"]:
         point = report.summary.points[entry["model"], entry["task"], Method.parse(entry["method"])]
@@ -112,7 +114,7 @@ def test_a_run_of_which_nothing_is_done_is_reported(store: RunStore) -> None:
     shutil.rmtree(store.directory / "samples")
     report = write_report(store.directory)
     assert report.missing_line == "10 of 10 settings missing: the run is not finished."
-    assert [path.name for path in report.files] == ["summary.json", "summary.csv"]
+    assert [path.name for path in report.files] == ["summary.json", "summary.csv", "report.html"]
 
 
 def test_what_is_printed_are_the_tables_and_their_notes(store: RunStore) -> None:

@@ -142,7 +142,6 @@ def test_more_answers_in_one_run_than_in_the_other_are_refused(runs: list[Path],
 @pytest.mark.parametrize(
     ("alter", "message"),
     [
-        (lambda s: s.update(seed=1), "seed is 0 in the first and 1 in the second"),
         (lambda s: s.update(temperature=0.5), "temperature is None in the first and 0.5 in the second"),
         (
             lambda s: s["groups"][0].update(new_tokens=8),
@@ -254,7 +253,7 @@ def test_the_command_line_reports_several_runs(runs: list[Path], tmp_path: Path)
     done = CliRunner().invoke(main, ["report", *names, "--output", str(tmp_path / "both")])
     assert done.exit_code == 0, done.output
     assert "Headline of every model" in done.output
-    assert f"files in {tmp_path / 'both'}: summary.json" in done.output
+    assert f"files in {tmp_path / 'both'}: report.html" in done.output
     refused = CliRunner().invoke(main, ["report", *names])
     assert refused.exit_code == 2
     assert "several runs need a directory for their report: add --output DIRECTORY." in refused.output

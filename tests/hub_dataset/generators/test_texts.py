@@ -121,7 +121,7 @@ def test_text_of_a_length_that_the_grammar_does_not_have_is_one_line(mine):
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_there_is_no_other_split_than_test(config, split):
     assert task_info(config).splits == ("test",)
-    with pytest.raises(ValueError, match=f"{config} has a test split only; {split} cannot be built"):
+    with pytest.raises(ValueError, match=f"{config} .*{split}"):
         iterate_rows(config, split, 5)
 
 
@@ -191,7 +191,7 @@ def test_texts_and_answers_that_are_refused_are_never_drawn(mine):
     drawn = []
     while len(seen) < 40:
         drawn.append(generator.draw(draw, 1, frozenset()))
-    with pytest.raises(ValueError, match=f"has only {len(drawn)} texts of 1 to 9 words that can be used"):
+    with pytest.raises(ValueError, match=f"only {len(drawn)} texts of 1 to 9 words"):
         generator.draw(draw, 1, frozenset())
     assert {question.answer[:4] for question in drawn} == {"Good"}
     assert len({question.identity for question in drawn}) == len(drawn) < 30

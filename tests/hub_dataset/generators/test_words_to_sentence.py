@@ -96,14 +96,12 @@ def test_longer_lists_than_the_grammar_fills_are_refused(tmp_path):
         "category: custom\nconfig_name: my_{task}\ntasks:\n  nine: {type: words_to_sentence, source: mine.yaml,"
         " shots: 0, rows: 1, max_new_tokens: 64, min_length: 4, max_length: 9, vocabulary: mixed}\n"
     )
-    with pytest.raises(
-        ValueError, match=r"my.yaml: tasks.nine.max_length: 9 is more than the 8 words of a made sentence"
-    ):
+    with pytest.raises(ValueError, match=r"my.yaml: tasks.nine.max_length: 9 .*8 words"):
         read_group(path)
 
 
 def test_single_words_are_too_few_to_train_on():
-    with pytest.raises(ValueError, match="words_to_sentence_easy_n1 has a test split only"):
+    with pytest.raises(ValueError, match=r"words_to_sentence_easy_n1 .*test"):
         hub_dataset.build_rows("words_to_sentence_easy_n1", "train", 5)
 
 

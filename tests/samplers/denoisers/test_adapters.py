@@ -85,19 +85,47 @@ def test_output_without_logits_is_a_type_error(returned: Any) -> None:
         denoiser_for(lambda input_ids: returned).window_logits(IDS, None, 4, 6)
 
 
-@pytest.mark.parametrize("family", ["sdar", "llada2_moe", "Fast_dLLM_Qwen"])
-def test_block_causal_family_is_refused(family: str) -> None:
+@pytest.mark.parametrize("family", ["sdar", "sdar_moe", "llada2_moe", "Fast_dLLM_Qwen", "nemotron_labs_diffusion"])
+def test_family_that_leaves_its_mask_to_the_caller_is_refused(family: str) -> None:
+    kind = "causal-context" if family.startswith("nemotron") else "block-causal"
     with pytest.raises(
-        ValueError, match=f"model_type '{family}' needs block-causal attention, .* load it with samplers.models.load"
+        ValueError, match=f"model_type '{family}' needs {kind} attention, .* load it with samplers.models.load"
     ):
         denoiser_for(with_config(constant_model(numbered), model_type=family))
 
 
-@pytest.mark.parametrize("family", ["llada", "bert", None])
-def test_other_families_are_aligned(family: str | None) -> None:
+def test_architecture_decides_where_a_model_type_is_shared() -> None:
+    shared = {"model_type": "Dream", "architectures": ["DreamForCausalLM"]}
+    with pytest.raises(ValueError, match="the code of DreamReasoner leaves to the caller"):
+        denoiser_for(with_config(constant_model(numbered), **shared))
+
+    class StableDiffcoderForCausalLM:
+        config = types.SimpleNamespace(model_type="llama")
+
+        def __call__(self, input_ids: Tensor) -> Any:
+            raise AssertionError
+
+    # A class says its architecture where the config does not.
+    with pytest.raises(ValueError, match="the code of Stable-DiffCoder leaves"):
+        denoiser_for(StableDiffcoderForCausalLM())
+
+
+def test_kind_of_a_raw_a2d_model_is_in_its_name() -> None:
+    def model(name: str) -> Any:
+        return with_config(constant_model(numbered), model_type="a2d-qwen3", _name_or_path=name)
+
+    assert isinstance(denoiser_for(model("dllm-hub/Qwen3-0.6B-diffusion-mdlm-v0.1")), ModelDenoiser)
+    with pytest.raises(ValueError, match="needs block-causal attention"):
+        denoiser_for(model("dllm-hub/Qwen3-0.6B-diffusion-bd3lm-v0.1"))
+    with pytest.raises(ValueError, match="nothing says whether this A2D model"):
+        denoiser_for(model("my-model"))
+
+
+@pytest.mark.parametrize(("family", "shift"), [("llada", 0), ("bert", 0), (None, 0), ("rnd1", 1), ("Dream", 1)])
+def test_shift_of_a_raw_model_is_its_family_s(family: str | None, shift: int) -> None:
     denoiser = denoiser_for(with_config(constant_model(numbered), model_type=family))
     assert isinstance(denoiser, ModelDenoiser)
-    assert denoiser.shift == 0
+    assert denoiser.shift == shift
 
 
 def test_attributes_come_from_the_model_then_its_config() -> None:

@@ -17,8 +17,11 @@ from samplers.denoisers.sessions import CachedSession
 from samplers.models.masks import visible_keys
 
 MASK, ANSWER_START = 63, 62
-EXACT = ("sdar", "fast_dllm", "llada2", "parallelbench")
-FULL = ("llada", "dream", "llada_moe")
+EXACT = (
+    *("sdar", "fast_dllm", "llada2", "parallelbench", "dream_reasoner", "sdar_moe", "stable_diffcoder", "a2d_qwen3"),
+    *("llada2_2", "nemotron_labs_diffusion"),
+)
+FULL = ("llada", "dream", "llada_moe", "illada", "rnd1", "a2d_qwen2", "a2d_llama")
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,8 @@ def test_exact_session_gives_the_logits_of_a_model_without_memory(
 @pytest.mark.parametrize("cache", [None, "prefix", "dual"])
 def test_padded_batch_equals_its_rows_alone(tiny: dict[str, Any], name: str, cache: str | None) -> None:
     model, prompt, block = tiny[name], 18, 4
+    if cache == "dual" and name == "llada2_2":
+        pytest.skip("parts of its blocks are refused")
     # What is approximate depends on where the blocks lie: `generate` puts them on one grid for all rows.
     paddings = [0, 8, 16] if cache and model.attention == "block_causal" else [0, 3, 9]
     ids, mask = sequences(paddings, prompt, 8, seed=2)
@@ -121,6 +126,8 @@ class CountingModel:
         ("sdar", None, [12, 4, 4, 8, 4, 4]),
         ("sdar", "dual", [12, 4, 4, 8, 4, 4]),
         ("llada2", None, [12, 4, 4, 8, 4, 4]),
+        ("llada2_2", None, [12, 4, 4, 8, 4, 4]),
+        ("nemotron_labs_diffusion", None, [12, 4, 4, 8, 4, 4]),
         ("fast_dllm", None, [16, 8, 8, 8, 8, 8]),
         ("fast_dllm", "dual", [16, 4, 4, 8, 5, 5]),
         ("parallelbench", None, [16, 8, 8, 8, 8, 8]),

@@ -89,7 +89,7 @@ def test_a_shadow_predicts_what_a_mask_in_its_place_would() -> None:
 
 
 @pytest.mark.parametrize("cache", [None, "prefix", "dual"])
-@pytest.mark.parametrize("name", ["llada", "parallelbench", "sdar", "llada2"])
+@pytest.mark.parametrize("name", ["llada", "parallelbench", "sdar", "llada2", "nemotron_labs_diffusion"])
 def test_a_kv_cache_changes_no_shadow_and_keeps_none(tiny: Callable[[str], Any], name: str, cache: str | None) -> None:
     """Two looks at each block: with the cache, and afresh; the first in a block is exact for the approximate ones."""
     model, prompt, block, new = tiny(name), 8, 4, 8
@@ -171,16 +171,18 @@ def test_a_denoiser_or_session_of_ones_own_without_shadows_is_refused() -> None:
             generate(denoiser, torch.tensor([[5]]), scheduler=WINOScheduler(), max_new_tokens=2)
 
 
-def test_an_encoder_of_transformers_has_shadow_tokens() -> None:
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+def test_an_encoder_of_transformers_has_shadow_tokens(implementation: str) -> None:
     from transformers import BertConfig, BertForMaskedLM
 
     torch.manual_seed(0)
     config = BertConfig(vocab_size=48, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    config._attn_implementation = implementation
     model = BertForMaskedLM(config).eval()
     prompt = torch.tensor([[5, 6, 7], [8, 9, 10]])
     view = shadow_view(model, prompt, 1, 3)
     with torch.no_grad():
-        torch.testing.assert_close(view.logits, model(prompt).logits[:, 1:3], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(view.logits, model(prompt).logits[:, 1:3], rtol=1e-4, atol=1e-6)
     # Its own token is hidden from a shadow.
     other = prompt.clone()
     other[:, 2] = 3
@@ -191,7 +193,7 @@ def test_an_encoder_of_transformers_has_shadow_tokens() -> None:
     assert not (output.sequences[:, 3:] == MASK).any()
 
 
-@pytest.mark.parametrize("name", ["parallelbench", "sdar"])
+@pytest.mark.parametrize("name", ["parallelbench", "sdar", "nemotron_labs_diffusion"])
 @pytest.mark.parametrize("cfg_scale", [0.0, 1.0])
 def test_wino_decodes_with_a_prompt_that_is_kept(tiny: Callable[[str], Any], name: str, cfg_scale: float) -> None:
     """The shipped model is of the first kind."""

@@ -53,7 +53,7 @@ def test_everything_is_decoded_and_the_prompt_stays(
     assert answers.shape == (2, max_new_tokens)
     assert not (answers == MASK).any()
     assert torch.equal(output.trajectory[-1], answers)
-    assert len(output.trajectory) >= output.num_forward_passes.max() >= 1
+    assert len(output.trajectory) >= output.num_rounds.max() >= 1
 
 
 @pytest.mark.parametrize(("block_length", "passes"), [(4, 2 + 2 + 1), (3, 2 + 2 + 2 + 1), (1, 10), (20, 5), (None, 5)])

@@ -20,7 +20,7 @@ from samplers import (
     partial_texts,
     stream,
 )
-from samplers.loop.streaming import partial_text
+from samplers.loop.streaming import cut_answer, partial_text
 
 MASK = 47
 TOY = ToyDenoiser()
@@ -141,6 +141,28 @@ def test_an_answer_ends_at_the_stop_tokens_of_the_model_or_the_call(
     vars(model).update(named, mask_token_id=27)
     steps = stream(model, PROMPT[:1], scheduler=ThresholdScheduler(threshold=0.5), max_new_tokens=8, **arguments)
     assert list(partial_texts(steps, Letters()))[-1] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "stops", "expected"),
+    [
+        ([9, 8, 26, 7], (), [9, 8]),
+        ([9, 8, 26, 7], (8, 26), [9]),
+        ([9, 8, 26, 7], (7,), [9, 8, 26]),
+        ([9, 8], (), [9, 8]),
+        ([26, 9], (), []),
+        ([], (), []),
+    ],
+)
+def test_an_answer_is_cut_before_the_first_stop_token(tokens: list[int], stops: Any, expected: list[int]) -> None:
+    assert cut_answer(tokens, Letters(), stops) == expected
+
+
+@given(tokens=st.lists(st.integers(0, 26), max_size=12), stops=st.lists(st.integers(0, 26), max_size=3))
+@property_test(60)
+def test_the_text_of_a_whole_answer_is_that_of_its_tokens_before_the_cut(tokens: list[int], stops: list[int]) -> None:
+    shown = partial_text(tokens, Letters(), mask_token_id=27, stop_token_ids=stops)
+    assert shown == Letters().decode(cut_answer(tokens, Letters(), stops), skip_special_tokens=True)
 
 
 def test_stop_tokens_that_are_given_win() -> None:

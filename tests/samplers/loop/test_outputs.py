@@ -25,6 +25,6 @@ def test_representation_names_sizes_and_counts() -> None:
 
 def test_representation_of_many_rows_stays_short() -> None:
     rows = torch.arange(300)
-    shown = repr(GenerationOutput(torch.zeros(300, 64), rows + 1, rows * 0, prompt_length=32))
+    shown = repr(GenerationOutput(torch.zeros(300, 64), rows + 1, rows * 0, rows + 1, prompt_length=32))
     assert "300 answers of 32 tokens, forward passes 1 to 300, skipped tokens 0 to 0" in shown
     assert "\n" not in shown

@@ -82,7 +82,9 @@ def test_padded_batch_equals_its_rows_alone(tiny: dict[str, Any], name: str, sch
 
 
 @pytest.mark.parametrize("scheduler", ["confidence", "rcr"])
-@pytest.mark.parametrize("name", ["sdar", "fast_dllm", "llada2", "parallelbench"])
+@pytest.mark.parametrize(
+    "name", ["sdar", "fast_dllm", "llada2", "parallelbench", "llada2_2", "nemotron_labs_diffusion"]
+)
 def test_kept_keys_change_no_token(tiny: dict[str, Any], name: str, scheduler: str) -> None:
     ids, mask = batch_of(prompts([9, 5, 6]))
     options: dict[str, Any] = {"attention_mask": mask, "max_new_tokens": 12, "block_length": 4}
@@ -261,7 +263,7 @@ def test_half_precision_decodes(tmp_path: Path, name: str, dtype: str) -> None:
     assert not (output.sequences[:, 9:] == MASK).any()
 
 
-@pytest.mark.parametrize("name", ["sdar", "llada"])
+@pytest.mark.parametrize("name", ["sdar", "llada", "llada2_2"])
 def test_model_spread_by_accelerate_decodes_as_one_that_is_not(tmp_path: Path, name: str) -> None:
     folder = write_checkpoint(tmp_path, TINY_CONFIGS[name])
     ids = prompts([9])[0][None]
@@ -272,7 +274,7 @@ def test_model_spread_by_accelerate_decodes_as_one_that_is_not(tmp_path: Path, n
     assert torch.equal(*sequences)
 
 
-@pytest.mark.parametrize("name", ["llada", "sdar", "llada2"])
+@pytest.mark.parametrize("name", ["llada", "sdar", "llada2", "llada2_2", "nemotron_labs_diffusion"])
 def test_compiled_model_decodes_as_one_that_is_not(tmp_path: Path, name: str) -> None:
     folder = write_checkpoint(tmp_path, TINY_CONFIGS[name])
     ids = prompts([9])[0][None]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from loopback_hub import LoopbackHub, Repository, loopback_hub
+from loopback_hub import LoopbackHub, Refusal, Repository, loopback_hub
 from random_checkpoint import TINY_CONFIGS, write_checkpoint
 from support import ROOT
 
@@ -40,10 +40,10 @@ def hub(checkpoint: Path) -> Iterator[LoopbackHub]:
         yield running
 
 
-def load(hub: LoopbackHub, home: Path, *calls: tuple[str, str | None], **variables: str) -> list[str]:
-    """What loading by name and revision prints, one line per call."""
+def load(hub: LoopbackHub, home: Path, *calls: tuple[str, str | None], before: str = "", **variables: str) -> list[str]:
+    """What loading by name and revision prints, one line per call; `before` is run first."""
     result = subprocess.run(
-        [sys.executable, "-c", LOAD, json.dumps(calls)],
+        [sys.executable, "-c", before + LOAD, json.dumps(calls)],
         cwd=ROOT,
         env=hub.environment(home) | variables,
         capture_output=True,
@@ -98,6 +98,53 @@ def test_hub_that_cannot_be_reached_is_one_line(hub: LoopbackHub, tmp_path: Path
     (printed,) = load(hub, tmp_path, ("ada/tiny-sdar", None), HF_ENDPOINT="http://127.0.0.1:9")
     assert printed.startswith("ValueError: 'ada/tiny-sdar' is neither a directory nor in the Hub's cache")
     assert printed.endswith("http://127.0.0.1:9 cannot be reached")
+
+
+@pytest.mark.slow
+def test_what_the_hub_refuses_is_one_line_with_its_reason(hub: LoopbackHub, tmp_path: Path) -> None:
+    expected = {
+        "ada/gated": (Refusal(403, "GatedRepo", "ask for access"), "is gated: accept its terms there"),
+        "ada/private": (Refusal(401, "RepoNotFound", "log in"), "there is no model 'ada/private'"),
+        "ada/expired": (
+            Refusal(401, "", "Invalid credentials in Authorization header"),
+            "does not accept the token (401): log in again",
+        ),
+        "ada/banned": (
+            Refusal(403, "", "Access to this resource is disabled."),
+            "cannot be read (403): Access to this",
+        ),
+        "ada/broken": (
+            Refusal(500, "", "try later"),
+            "'ada/broken' on " + hub.url + " cannot be read (500): try later",
+        ),
+    }
+    hub.refusals |= {name: refusal for name, (refusal, _) in expected.items()}
+    printed = load(hub, tmp_path, *((name, None) for name in expected), HF_TOKEN="hf_secret")
+    assert len(printed) == len(expected)
+    for line, (_, message) in zip(printed, expected.values(), strict=True):
+        assert line.startswith("ValueError:")
+        assert message in line
+        assert "hf_secret" not in line
+
+
+@pytest.mark.slow
+def test_download_without_room_for_it_is_one_line(hub: LoopbackHub, tmp_path: Path) -> None:
+    # A limit on the size of files fails where a full disk does: in the middle of writing one.
+    size = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
+    (printed,) = load(hub, tmp_path, ("ada/tiny-sdar", None), before=size)
+    assert printed == (
+        f"ValueError: 'ada/tiny-sdar' cannot be written into the Hub's cache, {tmp_path / 'hub'}: File too large"
+    )
+
+
+@pytest.mark.slow
+def test_part_of_a_model_is_not_taken_for_all_of_it_where_there_is_no_hub(hub: LoopbackHub, tmp_path: Path) -> None:
+    (newest,) = load(hub, tmp_path, ("ada/tiny-sdar", None))
+    (snapshot,) = (tmp_path / "hub").glob("models--ada--tiny-sdar/snapshots/*")
+    (snapshot / "model-00001-of-00002.safetensors").unlink()
+    (printed,) = load(hub, tmp_path, ("ada/tiny-sdar", None), HF_HUB_OFFLINE="1")
+    assert printed.startswith("ValueError: 'ada/tiny-sdar' is only in part in the Hub's cache, and http")
+    assert load(hub, tmp_path, ("ada/tiny-sdar", None)) == [newest]
 
 
 @pytest.mark.slow

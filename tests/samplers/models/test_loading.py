@@ -104,8 +104,8 @@ def test_check_refuses_beforehand_what_loading_would_refuse(tmp_path: Path, monk
     (folder / "config.json").write_text(json.dumps(TINY_CONFIGS["sdar"] | {"num_hidden_layers": 3}))
     with pytest.raises(ValueError, match="tensors missing"):
         models.check(models.find(folder))
-    (folder / "config.json").write_text('{"model_type": "sdar_moe"}')
-    with pytest.raises(ValueError, match="has model_type 'sdar_moe'"):
+    (folder / "config.json").write_text('{"model_type": "sdar_next"}')
+    with pytest.raises(ValueError, match="has model_type 'sdar_next'"):
         models.check(models.find(folder))
 
 

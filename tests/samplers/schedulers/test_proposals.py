@@ -181,5 +181,19 @@ def test_one_generator_and_the_global_one_serve_the_whole_batch() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_wrong_number_of_generators_is_refused(count: int) -> None:
-    with pytest.raises(ValueError, match=f"got {count} generators for a batch of 2 rows; give one per row"):
+    with pytest.raises(ValueError, match=f"{count} generators .*2 rows"):
         uniform((2, 3), [row_generator(0)] * count, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("vocab_size", [6, 3000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_states_are_whose_logits_each_row_has(vocab_size: int, dtype: torch.dtype) -> None:
+    # Of two positions in three; the long one is worked on in pieces, whose rows are copied one by one.
+    logits = torch.randn(150, 3, vocab_size, generator=row_generator(0))[:, 1:].to(dtype)
+    states = torch.randint(0, 150, (200,), generator=row_generator(1))
+    picked, expected = (
+        propose(given, mask_token_id=MASK, states=of) for given, of in ((logits, states), (logits[states], None))
+    )
+    assert torch.equal(picked.tokens, expected.tokens)
+    assert torch.equal(picked.confidence, expected.confidence)
+    assert torch.equal(picked.margin(), expected.margin())

@@ -39,7 +39,7 @@ def test_a_registered_class_is_found_by_its_name_and_listed_last() -> None:
 
 def test_a_taken_name_is_refused_and_the_same_class_again_is_not() -> None:
     for name in ("entropy", "eb"):
-        with pytest.raises(ValueError, match=f"scheduler name {name!r} is taken by .*Scheduler; choose another"):
+        with pytest.raises(ValueError, match=f"{name!r} is taken by .*Scheduler"):
             register_scheduler(name)(EntropyScheduler)
 
     def define() -> Any:
@@ -65,18 +65,18 @@ def test_names_that_no_command_line_could_say_are_refused(name: Any) -> None:
 
 @pytest.mark.parametrize("thing", [int, ConfidenceScheduler(), None])
 def test_only_schedulers_can_be_registered(thing: Any) -> None:
-    with pytest.raises(TypeError, match="is not a class derived from UnmaskingScheduler"):
+    with pytest.raises(TypeError, match="UnmaskingScheduler"):
         register_scheduler("lucky")(thing)
 
 
 def test_a_class_is_found_where_it_stands() -> None:
     assert scheduler_class("samplers:EntropyScheduler") is EntropyScheduler
     assert scheduler_class("samplers.schedulers.scheduling_entropy:EntropyScheduler") is EntropyScheduler
-    with pytest.raises(ValueError, match="cannot import scheduler nowhere:Own: No module named 'nowhere'"):
+    with pytest.raises(ValueError, match=r"nowhere:Own: .*'nowhere'"):
         scheduler_class("nowhere:Own")
-    with pytest.raises(ValueError, match=r"cannot import scheduler samplers:Own: .*no attribute 'Own'"):
+    with pytest.raises(ValueError, match=r"samplers:Own: .*no attribute 'Own'"):
         scheduler_class("samplers:Own")
-    with pytest.raises(TypeError, match=r"samplers:generate: .* is not a class derived from UnmaskingScheduler"):
+    with pytest.raises(TypeError, match=r"samplers:generate: .*UnmaskingScheduler"):
         scheduler_class("samplers:generate")
     for broken in (":Own", "samplers:"):
         with pytest.raises(ValueError, match="cannot import scheduler"):
@@ -103,7 +103,7 @@ def test_an_installed_package_brings_schedulers_along(tmp_path: Path, monkeypatc
     importlib.invalidate_caches()
     assert scheduler_names() == [*built_in_scheduler_names(), "plugged", "broken"]
     assert scheduler_class("plugged").__name__ == "PluginScheduler"
-    with pytest.raises(ValueError, match=r"cannot import scheduler broken \(plugin_methods:Missing\)"):
+    with pytest.raises(ValueError, match=r"broken \(plugin_methods:Missing\)"):
         scheduler_class("broken")
     # A broken plugin is nobody else's trouble.
     assert "PluginScheduler" not in [cls.__name__ for cls in ConfidenceScheduler().compatibles]

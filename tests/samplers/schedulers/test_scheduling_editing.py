@@ -47,7 +47,7 @@ def test_editing_threshold_is_the_callers_where_the_constructor_left_it_open() -
         assert output.replace_index.item() is replaced
         own = run(EditingScheduler(), steps, sample, editing_threshold=called)[-1]
         assert own.replace_index.item() is True
-    with pytest.raises(ValueError, match="editing_threshold=None: give a number to the constructor or to step"):
+    with pytest.raises(ValueError, match=r"editing_threshold=None: .*constructor"):
         run(EditingScheduler(editing_threshold=None), steps, sample)
 
 

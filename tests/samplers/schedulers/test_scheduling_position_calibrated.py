@@ -84,9 +84,7 @@ def test_frequencies_are_saved_with_the_config(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("frequencies", [[0, 0], [1, -1], [], [float("nan")], [[1, 2]]])
 def test_frequencies_that_are_none_are_refused(frequencies: Any) -> None:
-    with pytest.raises(
-        ValueError, match="frequencies should be numbers of at least 0, one per token id, and not all 0"
-    ):
+    with pytest.raises(ValueError, match=r"frequencies .*not all 0"):
         PositionCalibratedScheduler(frequencies=frequencies)
 
 
@@ -95,7 +93,7 @@ def test_file_that_cannot_be_read_is_named(content: str | None, tmp_path: Path) 
     path = tmp_path / "counts.json"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ValueError, match=r"counts\.json' should be a JSON file with counts by token id"):
+    with pytest.raises(ValueError, match=r"counts\.json' .*counts by token id"):
         PositionCalibratedScheduler(frequencies=str(path))
 
 

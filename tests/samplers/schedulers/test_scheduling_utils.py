@@ -105,7 +105,7 @@ def test_shaping_of_the_proposal_is_validated(where: str, argument: str, value: 
 
 
 def test_unknown_sampling_method_is_refused() -> None:
-    with pytest.raises(ValueError, match="sampling_method='beam' should be one of auto, greedy, multinomial"):
+    with pytest.raises(ValueError, match=r"sampling_method='beam' .*auto, greedy, multinomial"):
         drawn(ConfidenceScheduler(), sampling_method="beam")
 
 
@@ -119,7 +119,7 @@ def test_scheduler_that_selects_nothing_by_itself_says_what_is_missing() -> None
     class Unfinished(UnmaskingScheduler):
         pass
 
-    with pytest.raises(TypeError, match="Unfinished does not say which positions to commit"):
+    with pytest.raises(TypeError, match=r"Unfinished .*select"):
         Unfinished().step(ALL_MASKED.logits(0), 0, ALL_MASKED.sample, mask_token_id=4)
 
 
@@ -136,7 +136,7 @@ def test_timesteps_decrease_to_zero_on_the_device_asked_for(name: str) -> None:
     ("argument", "value"), [("num_inference_steps", 0), ("block_length", 0), ("block_length", 2.0)]
 )
 def test_set_timesteps_refuses_numbers_below_one(argument: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"{argument}={value!r} should be a whole number of at least 1"):
+    with pytest.raises(ValueError, match=f"{argument}={value!r} .*at least 1"):
         ConfidenceScheduler().set_timesteps(**{argument: value})
 
 

@@ -84,7 +84,7 @@ def test_shadow_probability_is_that_of_the_token_in_place() -> None:
 
 
 def test_without_shadows_it_says_what_it_needs() -> None:
-    with pytest.raises(ValueError, match=r"step\(\) needs shadow_output, which generate\(\) provides"):
+    with pytest.raises(ValueError, match=r"needs shadow_output"):
         WINOScheduler().step(wide(2, 4), 0, torch.full((1, 4), MASK), mask_token_id=MASK)
     with pytest.raises(ValueError, match=r"shadow_output has shape \(1, 3, 4\) and sample \(1, 4\)"):
         WINOScheduler().step(

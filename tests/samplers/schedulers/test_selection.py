@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scheduler_cases import property_test
 
-from samplers.schedulers.selection import even_quota, linear_time_fractions, ranks, surest
+from samplers.schedulers.selection import even_quota, linear_time_fractions, or_surest, ranks, surest
 
 SCORES = st.lists(st.sampled_from([-math.inf, -3.0, -0.5, 0.0, 0.25, 0.25000003, 1.0]), min_size=1, max_size=8)
 
@@ -72,3 +72,11 @@ def test_linear_time_fractions_follow_the_time_grid(steps: int, eps: float) -> N
     for step in range(steps - 1):
         assert fractions[step] == 1 - times[step + 1] / times[step]
     assert fractions[-1] == 1
+
+
+def test_the_surest_are_taken_in_rows_that_have_chosen_nothing() -> None:
+    scores = torch.tensor([[0.1, 0.9, 0.5], [0.1, 0.9, 0.5]])
+    chosen = torch.tensor([[True, False, False], [False, False, False]])
+    eligible = torch.tensor([[True, True, True], [True, False, True]])
+    assert or_surest(chosen, scores, eligible).tolist() == [[True, False, False], [False, False, True]]
+    assert or_surest(chosen, scores, eligible, 2).tolist() == [[True, False, False], [True, False, True]]

@@ -36,6 +36,11 @@ SPEEDS = {
     "credit": ADAPTIVE,
     "prophet": QUOTA,
     "ascending": NEITHER,
+    "frechet": ("delta", True, (0.02, 0.1, 0.2, 0.25, 0.3)),
+    "local_leap": ("near_threshold", True, (0.5, 0.6, 0.7, 0.75, 0.8)),
+    "lopa": ("branches", True, (1, 3, 7, 14)),
+    "dapd": ("tau_max", True, (0.05, 0.15, 0.3, 0.5)),
+    "dawn": ("low_threshold", True, (0.5, 0.6, 0.7, 0.75, 0.8)),
 }
 
 

@@ -8,6 +8,11 @@ import pytest
 import torch
 from scheduler_cases import ALL_MASKED, FACTORIES, MAY_PAUSE, Window, every_scheduler, row_generator, walk
 
+from samplers import ConfidenceScheduler
+
+#: Schedulers that draw noise while they are greedy.
+MAY_DRAW = ("random", "remdm", "threshold_random")
+
 
 def assert_same_steps(first: list[Any], second: list[Any]) -> None:
     assert len(first) == len(second)
@@ -83,3 +88,34 @@ def test_row_with_another_sample_starts_afresh_while_others_go_on(name: str) -> 
         )
         sample = output.prev_sample
         assert torch.equal(sample[0], disturbed[step].prev_sample[1])
+
+
+@every_scheduler
+@pytest.mark.parametrize("temperature", [None, 0.0, 1.0])
+def test_who_draws_noise_says_so(name: str, temperature: float | None) -> None:
+    scheduler, source = FACTORIES[name](temperature=temperature), row_generator(0)
+    before = source.get_state()
+    walk(scheduler, ALL_MASKED, generators=source)
+    drew = not torch.equal(source.get_state(), before)
+    if temperature == 1.0:
+        assert scheduler.draws_noise
+        return
+    # The classes of the tests, which replace `step`, do what their parents do.
+    made = next(cls for cls in type(scheduler).__mro__ if cls.__module__.startswith("samplers."))
+    assert (made._draws_noise or scheduler.score_name == "random") is name.startswith(MAY_DRAW)
+    # What may draw need not on a window as small as this one.
+    assert name.startswith(MAY_DRAW) or not drew
+
+
+def test_a_class_that_replaces_a_decision_is_taken_to_draw_noise_unless_it_says_otherwise() -> None:
+    class Mine(ConfidenceScheduler):
+        def score(self, step: Any, proposal: Any) -> Any:
+            return proposal.confidence
+
+    class Quiet(Mine):
+        _draws_noise = False
+
+    class Named(Quiet):
+        pass
+
+    assert [cls().draws_noise for cls in (ConfidenceScheduler, Mine, Quiet, Named)] == [False, True, False, False]

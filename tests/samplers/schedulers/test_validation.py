@@ -16,14 +16,14 @@ def test_count_accepts_whole_numbers_from_one(value: int) -> None:
 
 @pytest.mark.parametrize("value", [0, -1, 1.0, 2.5, True, False, "3", math.nan])
 def test_count_refuses_anything_else(value: Any) -> None:
-    with pytest.raises(ValueError, match=f"^k={value!r} should be a whole number of at least 1$"):
+    with pytest.raises(ValueError, match=f"^k={value!r} .*at least 1$"):
         check_count("k", value)
 
 
 def test_count_may_start_elsewhere() -> None:
     check_count("remask_steps", 0, least=0)
     for value in (-1, False):
-        with pytest.raises(ValueError, match=f"remask_steps={value!r} should be a whole number of at least 0"):
+        with pytest.raises(ValueError, match=f"remask_steps={value!r} .*at least 0"):
             check_count("remask_steps", value, least=0)
 
 
@@ -59,7 +59,7 @@ def test_open_ends_are_left_out() -> None:
 def test_choice_lists_what_there_is() -> None:
     check_choice("rule", "theorem", ("theorem", "reference_code"))
     for value in ("Theorem", None, ["theorem"]):
-        with pytest.raises(ValueError, match=r"rule=.* should be one of theorem, reference_code"):
+        with pytest.raises(ValueError, match=r"rule=.* theorem, reference_code"):
             check_choice("rule", value, ("theorem", "reference_code"))  # type: ignore[arg-type]
 
 

@@ -66,7 +66,9 @@ def test_a_scheduler_sees_plain_logits_where_there_is_nothing_else() -> None:
 
 def test_methods_that_read_more_than_a_greedy_proposal_want_logits() -> None:
     reading = {name for name, factory in FACTORIES.items() if factory().wants.logits}
-    assert {name.split("_")[0] for name in reading} == {"credit", "editing", "klass", "saber", "wino", "remdm"}
+    assert {name.split("_")[0] for name in reading} == {
+        *("credit", "editing", "klass", "saber", "wino", "remdm", "verified", "lopa")
+    }
     # Its variants draw at temperature 1.
     drawing = {"remdm_cap", "remdm_rescale", "remdm_conf", "remdm_loop"}
     assert {name for name in reading if name.startswith("remdm")} == drawing

@@ -13,6 +13,7 @@ from samplers.schedulers.vocabulary import (
     first_argmax,
     nucleus,
     padded_length,
+    several_largest,
     two_largest,
 )
 
@@ -40,6 +41,19 @@ def test_ties_within_and_between_groups_go_to_the_lowest_token(one: int, other: 
     values[..., [one, other]] = 5.0
     assert first_argmax(values).item() == one
     assert [value.item() for value in two_largest(values)] == [5.0, 5.0]
+
+
+@pytest.mark.parametrize("size", [1, 5, 100, 2 * GROUP, LARGE])
+@pytest.mark.parametrize("spread", [1.0, 0.01])
+def test_several_largest_are_those_that_torch_finds(size: int, spread: float) -> None:
+    values = spread * torch.randn(3, 5, size, generator=row_generator(size))
+    # Neighbours, so that one group may have all of them.
+    values[0, 0, : min(size, 7)] += 10
+    count = min(size, 6)
+    found, indices = several_largest(values, count)
+    expected = values.topk(count, dim=-1)
+    assert torch.equal(found, expected.values)
+    assert torch.equal(indices, expected.indices)
 
 
 def test_broken_values_stay_broken() -> None:

@@ -1,0 +1,1 @@
+"""Where the benchmark's models and tasks meet programs of others."""

@@ -1,0 +1,1 @@
+"""A chat-completions server: our models under our methods, for whoever speaks that protocol."""
