@@ -81,13 +81,14 @@ class CudaRecorder:
                 graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
                 try:
                     output = call()
+                    graph.capture_end()
                 except BaseException:
                     _BROKEN.append(graph)
                     # It says that the capture has failed.
                     with suppress(RuntimeError):
                         graph.capture_end()
+                    _renew_default_generator(self._device)
                     raise
-                graph.capture_end()
         return output, graph.replay
 
     def has_room(self) -> bool:
@@ -106,6 +107,15 @@ class CudaRecorder:
 
     def settle(self) -> None:
         torch.cuda.synchronize(self._device)
+
+
+def _renew_default_generator(device: torch.device) -> None:
+    """Give the device's own generator a state that no capture has marked as its own.
+
+    A capture that fails never takes its mark off, and everything random on the device would be refused from then on.
+    """
+    generator = torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]
+    generator.graphsafe_set_state(generator.clone_state())
 
 
 #: Type of a device → what captures calls there.

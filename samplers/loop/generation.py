@@ -36,7 +36,7 @@ def generate(
     callback_on_step_end: Callback | None = None,
     return_trajectory: bool = False,
     cache: str | None = None,
-    compile: str = "off",
+    compile: str = "auto",
 ) -> GenerationOutput:
     """Decode `max_new_tokens` tokens after each prompt with an unmasking scheduler.
 

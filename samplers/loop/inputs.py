@@ -48,7 +48,7 @@ class GenerationArguments:
     generator: torch.Generator | Sequence[torch.Generator | None] | None = None
     callback_on_step_end: Callback | None = None
     cache: str | None = None
-    compile: str = "off"
+    compile: str = "auto"
 
     def __post_init__(self) -> None:
         ids = self.input_ids

@@ -33,7 +33,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[up]) for up in (0, 1, 2)]
 
 import torch
 import transformers
-from captured_check import check, check_failure, network
+from captured_check import check, check_failure, check_large, network
 from host_recorder import HostRecorder
 from model_speed_gpu import LLADA, SDAR, Clock, record_calls
 from random_checkpoint import TINY_CONFIGS
@@ -314,10 +314,16 @@ def run_compiled(name: str, out: Out, clock: Clock, rehearsed: bool, needed: flo
             out.say(f"    {out.elapsed - began:.0f} s since it was compiled, warm-up included")
 
 
+def few_layers(rehearsed: bool) -> dict[str, dict[str, Any]]:
+    """The shapes that are decoded, of four layers."""
+    few = {"llada": {"n_layers": 4}, "sdar": {"num_hidden_layers": 4}, "llada2": {"num_hidden_layers": 4}}
+    return {name: TINY_CONFIGS[name] if rehearsed else SHAPES[name][0] | layers for name, layers in few.items()}
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=[*SHAPES, "caches", "compiled", "check", "failure", "compiled-sdar"])
+    parser.add_argument("--only", choices=[*SHAPES, "caches", "compiled", "check", "failure", "large", "compiled-sdar"])
     parser.add_argument("--seconds", type=float, default=165, help="after these nothing new is begun")
     parser.add_argument("--rehearse", action="store_true", help="on the CPU, with tiny networks")
     options = parser.parse_args()
@@ -336,6 +342,7 @@ def main() -> None:
         ("compiled", lambda: run_compiled("llada", out, clock, options.rehearse, 45)),
         ("check", lambda: check(out.say, device)),
         ("failure", lambda: check_failure(out.say, device)),
+        ("large", lambda: check_large(out.say, device, few_layers(options.rehearse))),
         ("compiled-sdar", lambda: run_compiled("sdar", out, clock, options.rehearse, 40)),
     ]
     for job, call in jobs:
