@@ -41,7 +41,7 @@ THREE = ["--scheduler", "confidence:k=4", "--scheduler", "threshold:threshold=0.
 RUN = ["--device", DEVICE, "--task", TASK, *THREE, "--samples", "64", "--max-new-tokens", "32"]
 # Compiled layers round otherwise.
 RUN += ["--allow-unanswerable", "--no-compile"]
-MEGABYTES_LEFT = 700
+MEGABYTES_LEFT = 300
 
 
 @pytest.fixture(scope="module")
