@@ -95,8 +95,9 @@ def _run(
     own = {} if isinstance(model, str) else {label: OwnModel(label, lambda: (model, tokenizer), asked.for_models)}
     try:
         store = run_into_store(asked, console() if progress else Console(quiet=True), own)
-    except click.exceptions.Abort:
-        raise KeyboardInterrupt from None
+    except click.exceptions.Abort as stop:
+        # What stopped it tells Ctrl-C from SIGTERM.
+        raise (stop.__cause__ or KeyboardInterrupt()) from None
     # Plots take longer than a small run, and nobody sees those of a directory that goes away.
     summary = write_report(store.directory, published=asked.published).summary if keep else summarise(store)
     return pandas.read_csv(io.StringIO(summary_csv(summary)))

@@ -30,12 +30,20 @@ def termination_interrupts() -> Iterator[None]:
         yield
         return
 
+    came = Event()
+
     def terminate(*_: Any) -> None:
+        came.set()
         raise Terminated
 
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
+    except KeyboardInterrupt as stop:
+        # Where Ray is being waited for, it raises a KeyboardInterrupt of its own, whatever the signal.
+        if came.is_set() and not isinstance(stop, Terminated):
+            raise Terminated from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 

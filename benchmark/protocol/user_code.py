@@ -10,12 +10,16 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 _OURS = ("samplers", "benchmark", "hub_dataset")
+# Of what ours is built on, checkouts count as installed too: which of their modules are loaded changes from process to
+# process.
+_LIBRARIES = ("torch", "transformers", "diffusers", "huggingface_hub")
 _DIGITS = 12
 #: Top-level name → folder that it lies in, of all modules of the user's own that a run has named.
 _named: dict[str, Path] = {}
@@ -77,7 +81,28 @@ def is_users_file(file: str) -> bool:
     path = Path(file)
     if path.suffix != ".py" or not path.is_file() or "site-packages" in path.parts or "dist-packages" in path.parts:
         return False
-    return not any(path.resolve().is_relative_to(folder) for folder in _library_folders())
+    return not _is_installed(path) and not any(path.resolve().is_relative_to(one) for one in _library_folders())
+
+
+def _is_installed(path: Path) -> bool:
+    """Whether a file is of a package that lies where Python looks, as one of our libraries or beside its record."""
+    for folder in sys.path:
+        if folder and path.is_relative_to(folder):
+            top = path.relative_to(folder).parts[0].removesuffix(".py")
+            if top in _LIBRARIES or top in _installed_in(folder):
+                return True
+    return False
+
+
+@cache
+def _installed_in(folder: str) -> frozenset[str]:
+    """Names of packages and modules that were installed into a folder of any name, as by `pip install --target`.
+
+    What is installed for editing has its record elsewhere.
+    """
+    records = (one.read_text("RECORD") or "" for one in distributions(path=[folder]))
+    files = (line.partition(",")[0].split("/") for record in records for line in record.splitlines())
+    return frozenset(parts[0].removesuffix(".py") for parts in files)
 
 
 @cache

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from threading import Event
 
 import pytest
@@ -54,6 +55,19 @@ def test_termination_interrupts_a_run_and_afterwards_terminates_again() -> None:
     assert stopped.value.exit_code == 143
     assert isinstance(stopped.value, KeyboardInterrupt)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_termination_stays_one_where_a_library_raises_its_own_interrupt() -> None:
+    with pytest.raises(Terminated) as stopped, termination_interrupts():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(30)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+    assert stopped.value.exit_code == 143
+    with pytest.raises(KeyboardInterrupt) as interrupted, termination_interrupts():
+        raise KeyboardInterrupt
+    assert not isinstance(interrupted.value, Terminated)
 
 
 def test_a_thread_that_may_not_decide_about_signals_is_let_be() -> None:

@@ -1,9 +1,11 @@
 """Code of the user's own: told from ours and from what is installed, by its source, and named in errors."""
 
 import json
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from zipfile import ZipFile
 
 import click
 import pytest
@@ -25,6 +27,38 @@ def test_ours_and_what_is_installed_is_not_the_users(tmp_path: Path) -> None:
         map(is_users_file, [json.__file__, click.__file__, sys.modules[IdealModel.__module__].__file__ or ""])
     )
     assert not is_users_file("<stdin>")
+
+
+def test_what_pip_installs_into_a_folder_of_any_name_is_not_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = tmp_path / "somebodys-1.0-py3-none-any.whl"
+    with ZipFile(wheel, "w") as file:
+        file.writestr("somebodys/__init__.py", "")
+        file.writestr("somebodys/parts/rule.py", "")
+        file.writestr("somebodys-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: somebodys\nVersion: 1.0\n")
+        file.writestr("somebodys-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr("somebodys-1.0.dist-info/RECORD", "")
+    folder = tmp_path / "packages"
+    install = ["install", "--quiet", "--no-index", "--no-deps", "--target", str(folder), str(wheel)]
+    subprocess.run([sys.executable, "-m", "pip", *install], check=True)
+    beside = folder / "rule_of_mine.py"
+    beside.touch()
+    installed = folder / "somebodys" / "parts" / "rule.py"
+    assert is_users_file(str(installed)), "it is on nobody's path yet"
+    monkeypatch.syspath_prepend(folder)
+    assert not is_users_file(str(installed))
+    assert is_users_file(str(beside))
+
+
+def test_a_checkout_of_a_library_that_ours_is_built_on_is_not_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "src" / "diffusers" / "schedulers" / "scheduling.py"
+    module.parent.mkdir(parents=True)
+    module.touch()
+    monkeypatch.syspath_prepend(tmp_path / "src")
+    assert not is_users_file(str(module))
 
 
 def test_sources_are_those_of_the_users_modules_and_of_what_these_import(own_modules: Path) -> None:
