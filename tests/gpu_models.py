@@ -26,6 +26,8 @@ from random_checkpoint import TINY_CONFIGS, write_checkpoint
 from support import ROOT, timeless
 from tiny_models import save_tokenizer
 
+from samplers.models.network import DiffusionLanguageModel
+
 REHEARSED = os.environ.get("PARALLELBENCH_REHEARSE_GPU") == "1"
 DEVICE = "cpu" if REHEARSED else "cuda"
 #: Marks of every test on a GPU.
@@ -174,17 +176,15 @@ def another_process_leaves(size: int, monkeypatch: pytest.MonkeyPatch, *, rows_t
 
 @contextmanager
 def _acted(monkeypatch: pytest.MonkeyPatch, rows_that_fit: int) -> Iterator[None]:
-    import samplers
+    forward = DiffusionLanguageModel.forward
 
-    generate = samplers.generate
-
-    def crowded(model: Any, input_ids: torch.Tensor, **options: Any) -> Any:
+    def crowded(self: Any, input_ids: torch.Tensor, *given: Any, **options: Any) -> Any:
         if len(input_ids) > rows_that_fit:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return generate(model, input_ids, **options)
+        return forward(self, input_ids, *given, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr("samplers.generate", crowded)
+        patch.setattr(DiffusionLanguageModel, "forward", crowded)
         yield
 
 

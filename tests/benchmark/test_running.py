@@ -1,7 +1,10 @@
 """The benchmark from Python: the table of a run, the run on disk, and silence."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 from support import call
 
 import benchmark
+from benchmark.engine.threads import Terminated
 from benchmark.protocol.method import Method
 from benchmark.store.runs import RunStore
 
@@ -95,6 +99,17 @@ def test_an_error_of_the_users_scheduler_keeps_its_cause(own_modules: Path) -> N
     with pytest.raises(ValueError, match="forgotten") as failure:
         benchmark.run(model="ideal", tasks=TASK, methods="own_rule:Forgetful(k=1)", samples=2)
     assert isinstance(failure.value.__cause__, KeyError)
+
+
+def test_a_termination_is_told_from_ctrl_c(made: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def terminated(*_: Any, **__: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.5)
+        raise AssertionError("the run goes on")
+
+    monkeypatch.setattr(type(made["model"]), "forward", terminated)
+    with pytest.raises(Terminated):
+        benchmark.run(**made, tasks=TASK, methods="confidence:k=8", samples=2)
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

@@ -121,10 +121,12 @@ def test_a_compiled_full_size_model_beside_the_eager_one(large: Path, tmp_path: 
     for name, more in {"eager": [], "compiled": ["--compile"]}.items():
         # Two settings of as many passes: the first compiles.
         schedulers = ["--scheduler", "confidence:k=4", "--scheduler", "entropy:k=4"]
-        arguments = [*RUN, *schedulers, "--samples", ROWS, "--batch-size", "16", *more]
+        # Shared states fill batches of other sizes.
+        arguments = [*RUN, *schedulers, "--samples", ROWS, "--batch-size", "16", "--no-sharing", *more]
+        output = tmp_path / name / "run"
         began = time.monotonic()
         done = subprocess.run(
-            [sys.executable, "-c", _WATCHED, "run", "--model", str(large), *arguments, "--output", tmp_path / name],
+            [sys.executable, "-c", _WATCHED, "run", "--model", str(large), *arguments, "--output", str(output)],
             capture_output=True,
             text=True,
             timeout=180,
@@ -141,6 +143,6 @@ def test_a_compiled_full_size_model_beside_the_eager_one(large: Path, tmp_path: 
             f"the whole command {time.monotonic() - began:.1f} s"
         )
     note(f"  compiled over eager: {speeds['compiled'] / speeds['eager']:.2f}")
-    note(f"  {compared(tmp_path / 'eager', tmp_path / 'compiled')[1]}")
-    (entry,) = RunStore(tmp_path / "compiled").read_settings()["models"]
+    note(f"  {compared(tmp_path / 'eager' / 'run', tmp_path / 'compiled' / 'run')[1]}")
+    (entry,) = RunStore(tmp_path / "compiled" / "run").read_settings()["models"]
     assert entry["compiled"] is True

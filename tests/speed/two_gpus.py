@@ -22,8 +22,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[up]) for up in (1, 2)]
 import torch
 from gpu_models import environment, save_large, save_small
 
-METHODS = [f"confidence:k={k}" for k in (1, 2, 4, 8)]
-TASKS = ("waiting_line_copy", "waiting_line_shuffle")
+METHODS = [f"confidence:k={k}" for k in (2, 4, 8)]
+TASKS = tuple(f"waiting_line_{name}" for name in ("copy", "reverse", "shuffle", "sort"))
 #: Of the states, those at the beginning that are not timed.
 LEFT_OUT = 0.2
 
@@ -64,7 +64,12 @@ def run(arguments: Any) -> None:
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--questions", type=int, default=64, help="of each task")
+    parser.add_argument(
+        "--questions",
+        type=int,
+        default=100,
+        help="of each task; the fewer there are, the less full are the batches of a worker",
+    )
     parser.add_argument("--rehearse", action="store_true", help="on the CPU, with a tiny model")
     parser.add_argument("--on", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)

@@ -58,12 +58,15 @@ def test_termination_interrupts_a_run_and_afterwards_terminates_again() -> None:
 
 
 def test_a_termination_stays_one_where_a_library_raises_its_own_interrupt() -> None:
-    with pytest.raises(Terminated) as stopped, termination_interrupts():
+    def wait_as_ray_does() -> None:
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(30)
         except KeyboardInterrupt:
             raise KeyboardInterrupt from None
+
+    with pytest.raises(Terminated) as stopped, termination_interrupts():
+        wait_as_ray_does()
     assert stopped.value.exit_code == 143
     with pytest.raises(KeyboardInterrupt) as interrupted, termination_interrupts():
         raise KeyboardInterrupt
