@@ -185,7 +185,7 @@ def test_where_no_worker_is_left_the_run_ends_and_says_why() -> None:
     dispatcher = Dispatcher(Scripted(1, [0] * 9), Heard())
     for _ in range(2):
         with pytest.raises(ValueError, match="no worker is left; the last one died of: its process ended"):
-            dispatcher.run(portions_of(jobs_of(9), 1))
+            dispatcher.run(portions_of(jobs_of(3, 3, 3), 1))
 
 
 @pytest.mark.parametrize(("kind", "raised"), [("value", ValueError), ("user", UserCodeError), ("error", RuntimeError)])

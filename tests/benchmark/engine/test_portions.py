@@ -38,7 +38,7 @@ def test_portions_are_the_questions_in_their_order(counts: list[int], workers: i
 def test_a_worker_has_several_portions_where_there_are_questions(questions: int, workers: int) -> None:
     size = portion_size(questions, workers)
     assert 1 <= size <= 64
-    assert size == 64 or size * 4 * workers < questions + 4 * workers
+    assert size == 64 or size * 2 * workers < questions + 2 * workers
 
 
 def test_a_model_that_takes_its_words_from_the_questions_gets_all_of_them() -> None:
