@@ -15,8 +15,8 @@ from benchmark.protocol.questions import Row
 
 # More questions do not fill batches better, and are lost together where a worker dies.
 _LARGEST = 64
-# So many portions for each worker, at least: they end at about the same time, however the costs of tasks differ. More of
-# them cost more than that gains, for at the end of each the last settings leave batches small.
+# So many portions for each worker, at least: they end at about the same time, however the costs of tasks differ. More
+# cost more than that gains, for at the end of each the last settings leave batches small.
 _PORTIONS_EACH = 2
 
 

@@ -189,8 +189,8 @@ def test_a_portion_that_kills_is_left_out_said_once_and_asked_again(
     (line,) = [line for line in progress.notices if "given up" in line]
     assert 0 < len(lost) < len(runner.rows[TASKS[1]])
     assert line == (
-        f"{model} on {TASKS[1]}: given up, as 2 workers died at it (its process ended): {', '.join(lost)}; the rest goes "
-        "on, and the same command asks them again"
+        f"{model} on {TASKS[1]}: given up, as 2 workers died at it (its process ended): {', '.join(lost)}; the rest "
+        "goes on, and the same command asks them again"
     )
     assert sum("could not be answered" in line for line in progress.notices) == 0
     rows = RunStore(tmp_path).read_samples(model, TASKS[1], Method.parse("confidence(k=4)"))
