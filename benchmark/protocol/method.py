@@ -336,6 +336,9 @@ def _as_text(value: Any) -> str:
 
 @cache
 def _reads_as_itself(text: str) -> bool:
+    # Line feeds and their like read as nothing between two tokens, but a method is one line.
+    if not text.isprintable():
+        return False
     try:
         return _read_values(f"_={text}", text) == {"_": text}
     except ValueError:

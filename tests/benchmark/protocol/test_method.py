@@ -7,7 +7,7 @@ from keyword import iskeyword
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmark.protocol.method import BLOCK_LENGTH, CACHE, CACHES, Method, expand, read_call
@@ -75,6 +75,7 @@ def test_values_have_the_type_that_they_look_like() -> None:
 
 
 @given(METHODS)
+@example(Method.of("confidence", {"k": "-\nA"}))
 @settings(deadline=None, max_examples=300)
 def test_what_was_printed_is_read_as_the_same_method(found: Method) -> None:
     again = Method.parse(str(found))

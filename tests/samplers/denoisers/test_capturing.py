@@ -22,6 +22,7 @@ class Device:
         self.log: list[str] = []
         self.stream = "default"
         self.capturing: Operations | None = None
+        self.generator = Generator()
 
     def note(self, *words: Any) -> None:
         self.log.append(" ".join(map(str, words)))
@@ -33,6 +34,19 @@ class Device:
             yield
         finally:
             self.stream = before
+
+
+class Generator:
+    """The device's own source of noise, which a capture marks until it ends well."""
+
+    def __init__(self) -> None:
+        self.state = {"captured": False}
+
+    def clone_state(self) -> "Generator":
+        return Generator()
+
+    def graphsafe_set_state(self, other: "Generator") -> None:
+        self.state = other.state
 
 
 class Stream:
@@ -62,6 +76,8 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Device:
             assert isinstance(device.stream, Stream)
             assert device.stream is not default
             device.note("capture")
+            self._marked = device.generator.state
+            self._marked["captured"] = True
             self._operations = device.capturing = Operations()
             self._operations.__enter__()
 
@@ -70,6 +86,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Device:
             device.capturing = None
             if self._operations.failed:
                 raise RuntimeError("operation failed due to a previous error during capture")
+            self._marked["captured"] = False
             device.note("captured")
 
         def replay(self) -> None:
@@ -87,6 +104,8 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Device:
         "CUDAGraph": Graph,
         "current_stream": lambda where: default if device.stream == "default" else device.stream,
         "device": on_device,
+        "default_generators": [device.generator],
+        "current_device": lambda: 0,
         "stream": device.on,
         "synchronize": lambda where: device.note("synchronize"),
         "empty_cache": lambda: device.note("empty cache"),
@@ -137,6 +156,7 @@ def test_failed_capture_raises_its_reason_and_leaves_the_stream(monkeypatch: pyt
             recorder.capture(waits)
         assert device.capturing is None
         assert device.stream == "default"
+        assert not device.generator.state["captured"]
     assert recorder.capture(doubled(given))
 
 
