@@ -5,6 +5,7 @@ import os
 # Workers run side by side; operations of theirs that start threads of their own only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,12 @@ import pytest
 from benchmark.engine.allocator import keep_freed_memory
 
 keep_freed_memory()
+
+
+def pytest_collection_finish() -> None:
+    """Keep modules and tests, of which there are many and none goes away, out of the search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
+from .._plugins import plugins
 from .configuration import CheckpointConfig
 from .family import Family
 
@@ -71,7 +72,7 @@ def known_types() -> list[str]:
 
 
 def _installed() -> list[Family]:
-    present = entry_points(group=ENTRY_POINT_GROUP)
+    present = plugins(ENTRY_POINT_GROUP)
     for point in present:
         if point not in _plugged:
             try:

@@ -101,9 +101,10 @@ def scheduler_class(name: str) -> type[UnmaskingScheduler]:
 
 def _entry_points() -> dict[str, str]:
     """Short name -> `module:Class` of what installed packages bring along."""
-    from importlib.metadata import entry_points
+    # Its metadata is no light import.
+    from .._plugins import plugins
 
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return {point.name: point.value for point in plugins(ENTRY_POINT_GROUP)}
 
 
 def _import_class(location: str, name: str | None = None) -> type[UnmaskingScheduler]:
