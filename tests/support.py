@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,13 @@ def golden_files(name: str) -> list[Any]:
     full = FULL / name
     absent = pytest.mark.skipif(not full.exists(), reason=f"only the sample of {name} is here; the whole file is not")
     return [pytest.param(SAMPLES / name, id="sample"), pytest.param(full, id="full", marks=absent)]
+
+
+def slow_except(fast: Iterable[Any], every: Iterable[Any]) -> list[Any]:
+    """Parameters of which some stand for all in the fast suite."""
+    chosen = list(fast)
+    values = {one: one if isinstance(one, tuple) else (one,) for one in every}
+    return [one if one in chosen else pytest.param(*of, marks=pytest.mark.slow) for one, of in values.items()]
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

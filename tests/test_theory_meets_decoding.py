@@ -9,6 +9,7 @@ from math import sqrt
 
 import pytest
 import torch
+from support import slow_except
 
 import hub_dataset
 from benchmark.ideal import ExactDenoiser, build_tokenizer, valid_answers
@@ -74,7 +75,9 @@ def assert_share(found, trials, expected):
 
 
 @pytest.mark.parametrize("task", ["shuffle", "replace_random", "insert_random", "remove_random"])
-@pytest.mark.parametrize(("length", "k"), [(3, 1), (3, 2), (4, 2), (4, 3), (5, 2), (5, 6)])
+@pytest.mark.parametrize(
+    ("length", "k"), slow_except([(3, 2), (4, 3)], [(3, 1), (3, 2), (4, 2), (4, 3), (5, 2), (5, 6)])
+)
 @pytest.mark.parametrize(("order", "scheduler"), [("random", RandomScheduler), ("left_to_right", LeftToRightScheduler)])
 def test_sampling_in_an_order_blind_to_the_proposals(task, length, k, order, scheduler):
     found = decoded_accuracy(task, length, scheduler(k=k, temperature=1.0), greedy=False, repeats=3)
@@ -90,7 +93,7 @@ def test_sampling_in_confidence_order_commits_likely_draws_first(task, length, k
 
 
 @pytest.mark.parametrize("task", ["shuffle", "replace_random", "remove_random"])
-@pytest.mark.parametrize(("length", "k"), [(3, 2), (4, 2), (5, 2), (5, 3)])
+@pytest.mark.parametrize(("length", "k"), slow_except([(4, 2)], [(3, 2), (4, 2), (5, 2), (5, 3)]))
 @pytest.mark.parametrize(
     ("order", "scheduler"),
     [

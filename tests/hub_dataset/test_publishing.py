@@ -66,6 +66,7 @@ def test_publish_makes_one_commit_and_a_tag_in_each_repository(hub, project, env
     assert "parallelbench.py" in listed.stdout
 
 
+@pytest.mark.slow
 def test_second_publish_changes_nothing_and_a_tag_never_moves(hub, project, environment):
     assert project.run("publish", env=environment).returncode == 0
     before = {key: (dict(repo.commits), dict(repo.refs)) for key, repo in hub.repositories.items()}
@@ -82,6 +83,7 @@ def test_second_publish_changes_nothing_and_a_tag_never_moves(hub, project, envi
     assert {key: (repo.commits, repo.refs) for key, repo in hub.repositories.items()} == before
 
 
+@pytest.mark.slow
 def test_model_is_published_with_a_tag_of_its_own_that_never_moves(hub, project, environment, tmp_path):
     folder = project.write_model(b"weights")
     (folder / ".cache").mkdir()
@@ -115,6 +117,7 @@ def test_model_is_published_with_a_tag_of_its_own_that_never_moves(hub, project,
     assert run_python(code, hub.environment(tmp_path / "reader"), tmp_path).strip() == "weights"
 
 
+@pytest.mark.slow
 def test_all_that_is_there_is_published_and_a_missing_model_left_out(hub, project, environment):
     result = project.run("publish", env=environment)
     model = project.folder / "hub_model"

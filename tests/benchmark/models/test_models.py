@@ -35,6 +35,7 @@ def answer(model: IdealModel, seed: int, batch_size: int = 3) -> str:
     return next(iter(found)).samples[0]["prediction"]
 
 
+@pytest.mark.slow
 def test_a_greedy_ideal_model_breaks_its_ties_at_random_by_the_seed_of_the_run() -> None:
     answers = [answer(IdealModel(greedy=True), seed) for seed in range(12)]
     assert len(set(answers)) > 2

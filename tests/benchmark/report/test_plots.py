@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 from example_run import method, write_run
+from support import slow_except
 
 from benchmark.analysis.summary import summarise
 from benchmark.report.plots import plot_path, write_plots
@@ -206,7 +207,10 @@ def test_one_setting_is_a_plot_and_none_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "variable",
-    ["module://matplotlib_inline.backend_inline", "module://a.backend_inline", "nonsense", "tkagg", "rc", "bytes"],
+    slow_except(
+        ["module://a.backend_inline", "rc"],
+        ["module://matplotlib_inline.backend_inline", "module://a.backend_inline", "nonsense", "tkagg", "rc", "bytes"],
+    ),
 )
 def test_no_setting_of_the_users_decides_whether_and_what_is_drawn(variable: str, tmp_path: Path) -> None:
     store = write_run(tmp_path / "run", [method("random", "k", 1)], ["copy"])

@@ -210,6 +210,7 @@ def test_models_and_health(served: Served) -> None:
     assert served.health() == {"status": "ok", "rows": 0, "waiting": 0}
 
 
+@pytest.mark.slow
 def test_two_hundred_clients_at_once_all_have_their_answer(served: Served) -> None:
     texts = [f"question {number % 20}" for number in range(200)]
     with ThreadPoolExecutor(200) as clients:

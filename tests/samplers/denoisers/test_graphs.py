@@ -12,6 +12,7 @@ from host_recorder import HostRecorder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_checkpoint import TINY_CONFIGS, write_checkpoint
+from support import slow_except
 from torch import Tensor, nn
 
 from samplers import (
@@ -67,7 +68,8 @@ def decoded(model: Any, given: dict[str, Tensor], compile: str, **options: Any) 
     return output.sequences.tolist(), output.num_forward_passes.tolist()
 
 
-@pytest.mark.parametrize("name", TINY_CONFIGS)
+# One of each kind of attention, and experts.
+@pytest.mark.parametrize("name", slow_except(("llada", "llada2", "nemotron_labs_diffusion", "sdar"), TINY_CONFIGS))
 @given(
     paddings=st.lists(st.integers(0, 4), min_size=1, max_size=3),
     prompt=st.integers(5, 9),

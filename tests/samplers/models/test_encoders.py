@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from support import slow_except
 from tiny_encoders import MASK, PAD, POSITIONS, VOCABULARY, architectures, tiny
 
 from samplers import ConfidenceScheduler, denoiser_for, generate, models
@@ -28,6 +29,8 @@ NO_DENOISERS = {
     "perceiver": "returns a row for every position that it has, not for every token",
 }
 EVERY = sorted(architectures())
+#: Of usual, numbered and relative positions, one of the newest, and one that is refused.
+FEW = ("bert", "roberta", "deberta-v2", "modernbert", "funnel")
 
 
 def loaded(directory: Path, name: str) -> Any:
@@ -35,7 +38,7 @@ def loaded(directory: Path, name: str) -> Any:
     return models.load(directory)
 
 
-@pytest.mark.parametrize("name", sorted(set(EVERY) - set(NO_DENOISERS)))
+@pytest.mark.parametrize("name", slow_except(FEW, sorted(set(EVERY) - set(NO_DENOISERS))))
 @pytest.mark.parametrize("raw", [True, False])
 def test_padded_row_says_what_it_says_alone(tmp_path: Path, name: str, raw: bool) -> None:
     model = tiny(name) if raw else loaded(tmp_path, name)
@@ -61,7 +64,7 @@ def test_padded_row_says_what_it_says_alone(tmp_path: Path, name: str, raw: bool
             assert torch.allclose(together[0], denoiser.window_logits(longer[None], None, *window)[0], atol=1e-3)
 
 
-@pytest.mark.parametrize("name", sorted(set(EVERY) - set(NO_DENOISERS)))
+@pytest.mark.parametrize("name", slow_except(FEW, sorted(set(EVERY) - set(NO_DENOISERS))))
 def test_loaded_model_says_what_the_raw_one_says(tmp_path: Path, name: str) -> None:
     if name in ("reformer", "yoso"):
         pytest.skip(REFUSED[name])
@@ -74,7 +77,7 @@ def test_loaded_model_says_what_the_raw_one_says(tmp_path: Path, name: str) -> N
     assert torch.allclose(of_raw, of_loaded, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(set(EVERY) - set(NO_DENOISERS)))
+@pytest.mark.parametrize("name", slow_except(FEW, sorted(set(EVERY) - set(NO_DENOISERS))))
 @pytest.mark.parametrize("raw", [True, False])
 def test_context_ends_in_one_line(tmp_path: Path, name: str, raw: bool) -> None:
     """Up to its last position a model decodes; one token more is refused, unless its positions have no end."""
