@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import comes_true, is_alive
+from support import comes_true, is_alive, slow_except
 
 import hub_dataset
 from hub_dataset import build_rows, checksum, default_task_names, task_info
@@ -244,7 +244,7 @@ def load(output: Path, cache: Path, config: str) -> str:
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
+@pytest.mark.parametrize("file_format", slow_except(["parquet"], ["jsonl", "parquet"]))
 def test_load_dataset_gives_the_rows_and_never_stale_ones(tmp_path, file_format):
     from hub_dataset.rows import canonical_line
 

@@ -364,6 +364,7 @@ print(result["score"], result["score_strict"])
 """
 
 
+@pytest.mark.slow
 def test_two_processes_load_it_offline_from_elsewhere_at_once_without_anything_heavy(tmp_path):
     environment = {
         **os.environ,

@@ -252,6 +252,7 @@ def test_whoever_hangs_up_frees_the_row() -> None:
         assert slow.ask().status_code == 200
 
 
+@pytest.mark.slow
 def test_a_queue_that_is_full_says_when_to_come_back() -> None:
     with serving("serving_models:toy(delay=0.05)", batch_size=1, queue=1) as slow, ThreadPoolExecutor(2) as clients:
         first = clients.submit(slow.ask, max_tokens=100)

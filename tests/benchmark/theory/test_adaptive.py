@@ -4,6 +4,7 @@ from fractions import Fraction
 from math import factorial
 
 import pytest
+from support import slow_except
 from token_by_token import decode_surest, factor_count, replacements, shuffles, threshold_count
 
 from benchmark import theory
@@ -66,7 +67,9 @@ def test_threshold_includes_equality() -> None:
 
 @pytest.mark.parametrize("greedy", [False, True])
 @pytest.mark.parametrize("rule", ["theorem", "reference_code"])
-@pytest.mark.parametrize("factor", ["0.7", "1.0", "1.3", "1.5", "1.6", "1.9", "2.5"])
+@pytest.mark.parametrize(
+    "factor", slow_except(["0.7", "1.0", "1.6"], ["0.7", "1.0", "1.3", "1.5", "1.6", "1.9", "2.5"])
+)
 def test_factor_agrees_with_enumeration(factor: str, rule: str, greedy: bool) -> None:
     count, f = factor_count(factor, rule), float(factor)
     for n in range(1, 5):
