@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import DiffusionGemmaPipeline, EntropyBoundScheduler
 from scheduler_cases import FACTORIES
+from support import slow_except
 from tiny_gemma import CANVAS, VOCABULARY, tiny_gemma
 from torch import Tensor
 
@@ -51,7 +52,14 @@ def test_its_own_sampler_decodes_what_it_decodes_in_our_loop(model: Any, seed: i
     assert torch.equal(decode(model, scheduler, seed), ours.answers)
 
 
-@pytest.mark.parametrize("name", [label for label in FACTORIES if label.partition("_")[0] != "wino"])
+# A quota, a threshold, one that looks at drafts, and one that masks again.
+@pytest.mark.parametrize(
+    "name",
+    slow_except(
+        [label for label in FACTORIES if label.startswith(("confidence", "threshold", "verified", "remdm"))],
+        [label for label in FACTORIES if label.partition("_")[0] != "wino"],
+    ),
+)
 def test_every_method_decodes_whole_canvases(model: Any, name: str) -> None:
     answer = decode(model, FACTORIES[name](), gen_length=2 * CANVAS, num_inference_steps=12)
     assert answer.shape == (1, 2 * CANVAS)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from scheduler_cases import FACTORIES
+from support import slow_except
 from tiny_gemma import CANVAS, VOCABULARY, tiny_gemma
 from torch import Tensor
 
@@ -207,7 +208,14 @@ def test_a_padded_batch_gives_what_transformers_gives_each_row_alone(
     assert len(set(passes)) > 1
 
 
-@pytest.mark.parametrize("name", [label for label in FACTORIES if label.partition("_")[0] != "wino"])
+# A quota, a threshold, one that looks at drafts, and one that masks again.
+@pytest.mark.parametrize(
+    "name",
+    slow_except(
+        [label for label in FACTORIES if label.startswith(("confidence", "threshold", "verified", "remdm"))],
+        [label for label in FACTORIES if label.partition("_")[0] != "wino"],
+    ),
+)
 def test_every_method_runs_on_it_and_a_row_is_the_row_alone(precise: Any, name: str) -> None:
     ids = torch.cat([torch.nn.functional.pad(PROMPT, (2, 0)), torch.arange(3, 16)[None]])
     mask = torch.tensor([[0, 0] + [1] * 11, [1] * 13])
