@@ -94,6 +94,8 @@ class LoopbackHub(ThreadingHTTPServer):
         # Uploads that are answered before all others wait; None: all are.
         self.uploads_before_stall: int | None = None
         self.stalled = threading.Event()
+        # Files are uploaded side by side, and counted one after the other.
+        self.storing = threading.Lock()
         # File name → bytes after which its first download breaks off; and every (path, range) asked for.
         self.cut_after: dict[str, int] = {}
         self.ranges: list[tuple[str, str]] = []
@@ -246,14 +248,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _store(self, oid: str, data: bytes) -> None:
         hub = self.server
-        if hub.uploads_before_stall is not None and len(hub.stored) >= hub.uploads_before_stall:
+        if hashlib.sha256(data).hexdigest() != oid:
+            raise Refusal(400, "", "the content does not have this hash")
+        with hub.storing:
+            stalls = hub.uploads_before_stall is not None and len(hub.stored) >= hub.uploads_before_stall
+            if not stalls:
+                hub.stored[oid] = data
+        if stalls:
             hub.stalled.set()
             self.rfile.read(1)  # waits until the client goes away
             self.close_connection = True
             return
-        if hashlib.sha256(data).hexdigest() != oid:
-            raise Refusal(400, "", "the content does not have this hash")
-        hub.stored[oid] = data
         self._answer({})
 
     def _send_file(self, repository: Repository, revision: str, path: str) -> None:
