@@ -81,7 +81,9 @@ def is_users_file(file: str) -> bool:
     path = Path(file)
     if path.suffix != ".py" or not path.is_file() or "site-packages" in path.parts or "dist-packages" in path.parts:
         return False
-    return not _is_installed(path) and not any(path.resolve().is_relative_to(one) for one in _library_folders())
+    if any(path.resolve().is_relative_to(folder) for folder in _library_folders()):
+        return False
+    return not _is_installed(path)
 
 
 def _is_installed(path: Path) -> bool:

@@ -101,7 +101,7 @@ def scheduler_class(name: str) -> type[UnmaskingScheduler]:
 
 def _entry_points() -> dict[str, str]:
     """Short name -> `module:Class` of what installed packages bring along."""
-    # Its metadata is no light import.
+    # It imports importlib.metadata, and names of schedulers are light to import.
     from .._plugins import plugins
 
     return {point.name: point.value for point in plugins(ENTRY_POINT_GROUP)}
